@@ -1,0 +1,93 @@
+"""The ``preventable`` command: finds subcommands lazily and turns errors into messages and exit statuses.
+
+Exit status: 0 done and clean, 1 findings or a partial result, 2 usage, 3 nothing usable, 4 a bug,
+130 interrupted.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import NoReturn
+
+import click
+
+from preventable.errors import PreventableError
+from preventable.version import __version__
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    # name: (module inside preventable.cli, one-line help; the module is imported only when it is called)
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are used, so that ``--help`` stays fast."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"preventable.cli.{COMMANDS[cmd_name][0]}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        if not COMMANDS:
+            return
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, help_line) for name, (_, help_line) in COMMANDS.items()])
+
+
+@click.group(
+    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.version_option(__version__, "-V", "--version", prog_name="preventable")
+def preventable() -> None:
+    """How much of a code base's vulnerabilities was structurally preventable, from data anyone can re-check.
+
+    Example: preventable demo --out report
+    """
+
+
+def main() -> NoReturn:
+    """Run the command line; never lets a traceback reach a user unless PREVENTABLE_DEBUG is set."""
+    try:
+        status = preventable.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        _say("interrupted; nothing was left half-written")
+        sys.exit(130)
+    except KeyboardInterrupt:
+        _say("interrupted; nothing was left half-written")
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except PreventableError as error:
+        _say(f"error: {error}")
+        sys.exit(error.exit_status)
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`): not an error, and nothing more to say.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except OSError as error:
+        _say(f"error: {error.strerror or error}" + (f" (file {error.filename})" if error.filename else ""))
+        sys.exit(3)
+    except MemoryError:
+        _say("error: out of memory. Give fewer inputs at once, or split the file")
+        sys.exit(3)
+    except Exception as error:
+        if os.environ.get("PREVENTABLE_DEBUG"):
+            raise
+        _say(
+            f"bug: {type(error).__name__}: {error}. This is a fault in Preventable, not in your input; "
+            "set PREVENTABLE_DEBUG=1 to see where, and please report it"
+        )
+        sys.exit(4)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _say(message: str) -> None:
+    click.echo(f"preventable: {message}", err=True)

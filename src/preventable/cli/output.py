@@ -1,0 +1,120 @@
+"""Rows and results to standard output in the format asked for. Messages never come here."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, TypeVar
+
+import click
+import msgspec
+
+from preventable.records import METHOD_VERSION, SCHEMA_VERSION
+
+Format = Literal["table", "json", "jsonl", "csv", "markdown"]
+FORMATS: tuple[Format, ...] = ("table", "json", "jsonl", "csv", "markdown")
+
+F = TypeVar("F", bound=Callable[..., Any])
+Row = Mapping[str, object]
+
+
+def format_option(default: Format = "table", formats: Sequence[str] = FORMATS) -> Callable[[F], F]:
+    """The ``--format`` option, the same everywhere."""
+    return click.option(
+        "--format",
+        "fmt",
+        type=click.Choice(list(formats)),
+        default=default,
+        show_default=True,
+        help="How to write the result to standard output.",
+    )
+
+
+def quiet_option() -> Callable[[F], F]:
+    """The ``--quiet`` option, the same everywhere."""
+    return click.option("-q", "--quiet", is_flag=True, help="No progress on standard error.")
+
+
+def envelope(results: object, inputs: object = ()) -> dict[str, object]:
+    """The four top-level members that every JSON result has."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "method_version": METHOD_VERSION,
+        "inputs": inputs,
+        "results": results,
+    }
+
+
+def write_rows(rows: Sequence[Row], fmt: str, *, columns: Sequence[str], inputs: object = ()) -> None:
+    """Write rows as a table, JSON (in the envelope), JSON Lines, CSV or Markdown.
+
+    Args:
+        rows: mappings that have every column; other members appear in JSON only.
+        fmt: one of ``FORMATS``.
+        columns: the columns of the flat formats, in order.
+        inputs: what the envelope says was read.
+    """
+    if fmt == "json":
+        write_json(envelope(rows, inputs))
+    elif fmt == "jsonl":
+        for row in rows:
+            click.echo(msgspec.json.encode(row))
+    else:
+        click.echo(render_rows(rows, fmt, columns), nl=False)
+
+
+def write_json(value: object) -> None:
+    """Indented JSON with a final newline."""
+    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))
+
+
+def render_rows(rows: Sequence[Row], fmt: str, columns: Sequence[str]) -> str:
+    """Rows as the text of a table, CSV or Markdown document, ending in a newline."""
+    if fmt == "csv":
+        buffer = io.StringIO()
+        writer = csv.writer(buffer, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows([_plain(row[c]) for c in columns] for row in rows)
+        return buffer.getvalue()
+    from tabulate import tabulate  # noqa: PLC0415  (heavy: only when a table is drawn)
+
+    cells = [[_cell(row[c]) for c in columns] for row in rows]
+    if fmt == "markdown":
+        cells = [[cell.replace("|", "\\|").replace("<", "&lt;") for cell in row] for row in cells]
+    numeric = [
+        all(isinstance(row[c], int | float) or row[c] is None for row in rows) and bool(rows) for c in columns
+    ]
+    text: str = tabulate(
+        cells,
+        headers=list(columns),
+        tablefmt="github" if fmt == "markdown" else "simple",
+        disable_numparse=True,
+        colalign=["right" if n else "left" for n in numeric] if rows else None,
+    )
+    return text + "\n"
+
+
+def _plain(value: object) -> object:
+    if value is None:
+        return ""
+    if isinstance(value, list | tuple):
+        return " ".join(str(v) for v in value)
+    # A spreadsheet would run a text cell that starts like a formula; the apostrophe stops it.
+    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
+        return "'" + value
+    return value
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}" if abs(value) < 1000 else f"{value:,.0f}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    text = " ".join(str(v) for v in value) if isinstance(value, list | tuple) else str(value)
+    # Control characters of untrusted text must not reach a terminal.
+    return "".join(ch if ch.isprintable() else " " for ch in text)

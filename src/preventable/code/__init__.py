@@ -1,0 +1,1 @@
+"""What code there is, how old it is, and which commit brought a fault."""

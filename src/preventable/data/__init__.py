@@ -1,0 +1,1 @@
+"""The embedded case: facts about Linux, computed by the project's own command."""

@@ -1,0 +1,1 @@
+"""The evidence store: Parquet tables with the provenance of every load."""

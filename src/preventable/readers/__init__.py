@@ -1,0 +1,1 @@
+"""One file per feed; each turns foreign bytes into records and a read report."""

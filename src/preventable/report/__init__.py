@@ -1,0 +1,1 @@
+"""Renders studies; computes nothing."""

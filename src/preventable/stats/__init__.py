@@ -1,0 +1,1 @@
+"""Estimators: arrays in, frozen results out, no input or output."""

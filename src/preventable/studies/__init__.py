@@ -1,0 +1,1 @@
+"""One file per question; each asks the evidence and answers with a result object."""
