@@ -36,27 +36,36 @@ def quiet_option() -> Callable[[F], F]:
     return click.option("-q", "--quiet", is_flag=True, help="No progress on standard error.")
 
 
-def envelope(results: object, inputs: object = ()) -> dict[str, object]:
-    """The four top-level members that every JSON result has."""
+def envelope(kind: str, results: object, inputs: object = (), **more: object) -> dict[str, object]:
+    """The top-level members that every JSON result has; ``kind`` names the question (``share``, ``census``).
+
+    A saved result can be given to ``assess --include``, which adds the section for its kind to the report.
+    """
     return {
+        "kind": kind,
         "schema_version": SCHEMA_VERSION,
         "method_version": METHOD_VERSION,
         "inputs": inputs,
         "results": results,
+        **more,
     }
 
 
-def write_rows(rows: Sequence[Row], fmt: str, *, columns: Sequence[str], inputs: object = ()) -> None:
+def write_rows(
+    rows: Sequence[Row], fmt: str, *, kind: str, columns: Sequence[str], inputs: object = (), **more: object
+) -> None:
     """Write rows as a table, JSON (in the envelope), JSON Lines, CSV or Markdown.
 
     Args:
         rows: mappings that have every column; other members appear in JSON only.
         fmt: one of ``FORMATS``.
         columns: the columns of the flat formats, in order.
+        kind: the question that the rows answer.
         inputs: what the envelope says was read.
+        more: further members of the JSON envelope (a summary, limits, reasons).
     """
     if fmt == "json":
-        write_json(envelope(rows, inputs))
+        write_json(envelope(kind, rows, inputs, **more))
     elif fmt == "jsonl":
         for row in rows:
             click.echo(msgspec.json.encode(row))
