@@ -223,8 +223,8 @@ def conditional_kendall_tau(
         raise StatisticsInputError("no two observations are comparable", hint="Widen the window")
     tau = float(w @ concordant) / pairs
     influence = 2 * n * (concordant - tau * comparable) / pairs
-    error = float(np.sqrt(w @ influence**2)) / n
-    z = abs(tau) / error if error > 0 else np.inf if tau else 0.0
+    error = float(np.sqrt(w @ influence**2) / n)
+    z = abs(tau) / error if error > 0 else float("inf") if tau else 0.0
     return QuasiIndependence(
         tau=tau, standard_error=error, p_value=float(2 * special.ndtr(-z)), pairs=pairs / 2
     )
