@@ -101,8 +101,6 @@ class OsvReader:
             return
         if not record.id:
             sink.fail(file, where, "id", "the record has no id")
-        elif record.withdrawn:
-            sink.reject(file, record.id, "withdrawn")
         else:
             sink.add(_to_advisory(record, file, sink, options))
 
@@ -130,6 +128,9 @@ def _to_advisory(record: OsvRecord, file: str, sink: Sink, options: Options) -> 
         ),
         modified=parse_date(
             record.modified, sink, file=file, record=record.id, field="modified", today=options.today
+        ),
+        withdrawn=parse_date(
+            record.withdrawn, sink, file=file, record=record.id, field="withdrawn", today=options.today
         ),
         aliases=tuple(record.aliases or ()),
         cwes=_cwes(specifics, record.id, file, sink),

@@ -54,9 +54,6 @@ class RustsecReader:
             sink.fail(file, None, "advisory.id", "missing or not text")
             return
         record = advisory["id"]
-        if advisory.get("withdrawn"):
-            sink.reject(file, record, "withdrawn")
-            return
         body = text[front.end() :].strip()
         title, _, rest = body.partition("\n")
         vector = advisory.get("cvss")
@@ -76,6 +73,14 @@ class RustsecReader:
                     file=file,
                     record=record,
                     field="advisory.date",
+                    today=options.today,
+                ),
+                withdrawn=parse_date(
+                    advisory.get("withdrawn"),
+                    sink,
+                    file=file,
+                    record=record,
+                    field="advisory.withdrawn",
                     today=options.today,
                 ),
                 aliases=_texts(advisory, "aliases", file, record, sink),

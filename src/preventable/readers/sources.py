@@ -1,8 +1,8 @@
 """Opens what a user points at: a file, a directory or an archive, streamed and never unpacked to disk.
 
-Compression and container are told by their first bytes, not by the file name. Members with absolute paths,
-``..``, links or special files are never followed: they become rows. Sizes are bounded, so that a bomb is an error and
-not a full memory.
+Compression and container are told by their first bytes, not by the file name. Members with absolute paths or
+``..``, links and special files are never followed: they become rows. Sizes are bounded, so that a bomb is an
+error and not a full memory.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO, cast
 
@@ -34,7 +35,15 @@ _MIN_BOMB_BYTES = 256 * 2**20
 _MAX_RATIO = 1_000
 """zstd reaches about 100 on JSON records that repeat their scaffolding; a bomb reaches tens of thousands."""
 
-_FOREIGN = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, zstandard.ZstdError)
+_FOREIGN = (
+    gzip.BadGzipFile,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    zstandard.ZstdError,
+)
 _CHUNK = 2**20
 
 
@@ -46,6 +55,10 @@ class Member:
         self.size = size
         self._stream = stream
 
+    def _take(self, size: int) -> bytes:
+        with _translated(self.name):
+            return self._stream.read(size)
+
     def read(self, limit: int = MAX_RECORD_BYTES) -> bytes:
         """All bytes.
 
@@ -54,20 +67,21 @@ class Member:
         """
         if self.size is not None and self.size > limit:
             raise RecordError(f"{self.size:,} bytes, more than the limit of {limit:,}", file=self.name)
-        data = self._stream.read(limit + 1)
+        data = self._take(limit + 1)
         if len(data) > limit:
             raise RecordError(f"more than the limit of {limit:,} bytes", file=self.name)
         return data
 
     def head(self, size: int) -> bytes:
         """The first bytes; the member cannot be read whole afterwards."""
-        return self._stream.read(size)
+        return self._take(size)
 
     def lines(self) -> Iterator[tuple[int, bytes | None]]:
         """Line numbers from 1 and lines without their end; ``None`` for a line over ``MAX_RECORD_BYTES``."""
         number = 0
         while True:
-            line = self._stream.readline(MAX_RECORD_BYTES)
+            with _translated(self.name):
+                line = self._stream.readline(MAX_RECORD_BYTES)
             if not line:
                 return
             number += 1
@@ -133,13 +147,8 @@ class Source:
             InputError: the file cannot be read.
         """
         try:
-            yield from self._directory() if self.is_directory else self._file()
-        except _FOREIGN as error:
-            raise ArchiveError(
-                f"the archive is truncated or damaged: {error or type(error).__name__}",
-                file=self.location,
-                hint="Fetch it again and compare its size or checksum",
-            ) from error
+            with _translated(self.location):
+                yield from self._directory() if self.is_directory else self._file()
         except PermissionError as error:
             raise InputError("no permission to read", file=error.filename or self.location) from error
 
@@ -195,9 +204,7 @@ class Source:
 
     def _decompressed(self, outer: IO[bytes], head: bytes) -> IO[bytes]:
         if head.startswith(b"\x28\xb5\x2f\xfd"):
-            return cast(
-                "IO[bytes]", zstandard.ZstdDecompressor().stream_reader(outer, read_across_frames=True)
-            )
+            return cast("IO[bytes]", io.BufferedReader(_Zstd(outer), _CHUNK))
         if head.startswith(b"\x1f\x8b"):
             return cast("IO[bytes]", gzip.GzipFile(fileobj=outer))
         if head.startswith(b"\xfd7zXZ\x00"):
@@ -343,6 +350,19 @@ class _Bounded(io.RawIOBase):
                 file=self._location,
             )
         return count
+
+
+@contextmanager
+def _translated(file: str) -> Iterator[None]:
+    """Errors of the decompressing libraries, as ours."""
+    try:
+        yield
+    except _FOREIGN as error:
+        raise ArchiveError(
+            f"truncated or damaged: {str(error) or type(error).__name__}",
+            file=file,
+            hint="Fetch it again and compare its size or checksum",
+        ) from error
 
 
 def _looks_like_tar(block: bytes) -> bool:
