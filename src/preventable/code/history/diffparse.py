@@ -290,10 +290,9 @@ def parse_weave(section: bytes, parents: int) -> Weave | None:
         ranges = match[2].split()
         starts = []
         for text in ranges:
-            a, n = text[1:].split(b",")
-            starts.append(int(a) - 1 if int(n) else int(a))
-        c, d = int(match[3]), int(match[4])
-        start = c - 1 if d else c
+            # Unlike a plain diff, a combined one names the next line even for a range of no lines.
+            starts.append(max(int(text[1:].split(b",")[0]) - 1, 0))
+        start = max(int(match[3]) - 1, 0)
         if start > done:
             runs += (0, at[0], start - done)
             done = start
