@@ -28,7 +28,9 @@ BLOCK = 1 << 18
 FRAME_CHANGES = 4000
 """A frame is sent once it holds this many changes: bounds memory on commits of many files."""
 DIFF = ("diff-tree", "--stdin", "-r", "-p", "-U0", "-M", "-l1000", "--root", "--always", "--full-index",
-        "--no-textconv", "--no-ext-diff", "--no-color", "-c", "--combined-all-paths")  # fmt: skip
+        "--no-textconv", "--no-ext-diff", "--no-color")  # fmt: skip
+COMBINED = (*DIFF, "-U1", "-c", "--combined-all-paths")
+"""One line of context: without it git leaves out the line that lost lines stand before, and miscounts."""
 RAW = ("diff-tree", "--stdin", "-r", "--raw", "--no-renames", "--no-abbrev", "--always")
 _HEX = re.compile(rb"[0-9a-f]+")
 
@@ -64,7 +66,7 @@ class Sections:
                 at = self._forward(at, last)
                 part = part[: end - (at - here) * (width + 1)]  # noqa: PLW2901
             yield here, part
-        if at != len(ids) - 1:
+        if ids and at != len(ids) - 1:
             raise RepositoryError(
                 f"git stopped before commit {ids[at + 1].decode()}", hint="`git fsck` tells what is damaged"
             )
@@ -150,16 +152,19 @@ def run_shard(plan: Mapping[str, Any], out: IO[bytes]) -> None:
     chunks: list[tuple[int, int, list[bytes]]] = plan["chunks"]
     ids = [commit for _, _, commits in chunks for commit in commits]
     merges = [commit for commit in ids if commit in parents]
-    started = [repository.start(*DIFF, stdin=_feed(ids))]
-    raw = spaced = None
+    plain = [commit for commit in ids if commit not in parents]
+    started = [repository.start(*DIFF, stdin=_feed(plain))]
+    sections = _Lookahead(Sections(_stdout(started[0]), plain))
+    raw = combined = spaced = None
     if merges:
+        started.append(repository.start(*COMBINED, stdin=_feed(merges)))
+        combined = _Lookahead(Sections(_stdout(started[-1]), merges))
         lines = [b"%b %b" % (m, p) for m in merges for p in _compared(parents[m])]
         started.append(repository.start(*RAW, stdin=_feed(lines)))
         raw = RawMerges(_stdout(started[-1]))
         if whitespace:
-            started.append(repository.start(*DIFF, "-w", stdin=_feed(merges)))
+            started.append(repository.start(*COMBINED, "-w", stdin=_feed(merges)))
             spaced = _Lookahead(Sections(_stdout(started[-1]), merges))
-    sections = _Lookahead(Sections(_stdout(started[0]), ids))
     at = merge_number = 0
     for chunk_end, first_position, commits in chunks:
         frame: Frame = (chunk_end, False, [])
@@ -171,7 +176,8 @@ def run_shard(plan: Mapping[str, Any], out: IO[bytes]) -> None:
             weaves_w: list[Weave] = []
             if commit in parents:
                 assert raw is not None
-                weaves = _weaves(sections.of(at), len(parents[commit]))
+                assert combined is not None
+                weaves = _weaves(combined.of(merge_number), len(parents[commit]))
                 if spaced is not None:
                     weaves_w = _weaves(spaced.of(merge_number), len(parents[commit]))
                 takes = _takes(raw, commit, parents[commit], {w[0] for w in weaves})
@@ -187,10 +193,10 @@ def run_shard(plan: Mapping[str, Any], out: IO[bytes]) -> None:
                             frame[2].append((first_position + offset, changes, [], [], []))
                             _send(out, frame)
                             frame, changes, size = (chunk_end, False, []), [], 0
+                at += 1
             if changes or takes or weaves:
                 frame[2].append((first_position + offset, changes, takes, weaves, weaves_w))
                 size += len(takes) + len(weaves)
-            at += 1
         _send(out, (chunk_end, True, frame[2]))
     for process in started:
         if process.wait() != 0:
