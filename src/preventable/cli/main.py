@@ -18,6 +18,7 @@ from preventable.version import __version__
 
 COMMANDS: dict[str, tuple[str, str]] = {
     # name: (module inside preventable.cli, one-line help; the module is imported only when it is called)
+    "ports": ("ports", "Which platforms lose what when a package starts to need a toolchain."),
 }
 
 
