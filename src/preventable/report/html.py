@@ -55,7 +55,7 @@ def render_html(page: Page) -> str:
         charts=charts,
         records=_json_for_script(page.records) if page.records else None,
         cell=_cell,
-        bundle=Markup(_bundle().replace("</", "<\\/")),
+        bundle=Markup(_bundle().replace("</script", "<\\/script")),
         page_script=Markup((Path(__file__).parent / "page.js").read_text(encoding="utf-8")),
     )
 
