@@ -18,6 +18,9 @@ from preventable.version import __version__
 
 COMMANDS: dict[str, tuple[str, str]] = {
     # name: (module inside preventable.cli, one-line help; the module is imported only when it is called)
+    "compare": ("compare", "Does the newcomer hold up? Rates by language, their ratio, counterparts."),
+    "lifetimes": ("lifetimes", "How long faults live, corrected for what the data cannot show."),
+    "claims": ("claims", "Claims written down before the data, tested so that one may look every day."),
 }
 
 

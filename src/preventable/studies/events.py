@@ -152,22 +152,21 @@ def within(events: Sequence[Event], start: date, end: date) -> list[Event]:
     return [e for e in events if start < e.fixed <= end]
 
 
-def clusters(events: Sequence[Event]) -> list[Event]:
-    """Events of one introducing commit that were fixed on one date are one event (the first by id).
+def clusters(events: Sequence[Event], side: Callable[[Event], str | None]) -> list[tuple[Event, ...]]:
+    """Events of one introducing commit and one side that were fixed on one date are one event.
 
     An unknown or left-censored introduction makes no cluster.
+
+    Args:
+        events: in the order in which their clusters are to come.
+        side: see ``side_of``.
     """
-    seen: set[tuple[str, date, frozenset[str]]] = set()
-    kept = []
+    kept: dict[tuple[str, date, str | None], list[Event]] = {}
     for event in events:
-        if event.introduced_commit is None or event.introduced_before:
-            kept.append(event)
-            continue
-        key = (event.introduced_commit, event.fixed, event.languages & {"Rust"})
-        if key not in seen:
-            seen.add(key)
-            kept.append(event)
-    return kept
+        alone = event.introduced_commit is None or event.introduced_before
+        commit = event.id if alone or event.introduced_commit is None else event.introduced_commit
+        kept.setdefault((commit, event.fixed, side(event)), []).append(event)
+    return [tuple(members) for members in kept.values()]
 
 
 def _introduction(ranges: Sequence[CodeRange], dates: Dates) -> tuple[date | None, bool, CodeRange | None]:
