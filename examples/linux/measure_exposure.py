@@ -5,7 +5,8 @@
 Each archive is a Debian `linux_*.orig.tar.xz` (kernel.org's tree without non-free files) of a stable
 release; it stands for the mainline release X.Y that it began from, and its lines are dated by that release.
 Lines are code lines (neither blank nor comment), counted as by `preventable census`; unsafe_lines are those
-inside unsafe code of Rust. Nothing of the archives is kept: files are written to a temporary directory, counted and removed.
+inside unsafe code of Rust. Nothing of the archives is kept: files are written to a temporary directory,
+counted and removed.
 """
 
 from __future__ import annotations

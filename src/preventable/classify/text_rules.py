@@ -38,9 +38,7 @@ _STRENGTH: dict[str, tuple[int, int, int]] = {
     "assertion": (26, 32, 24),
     "error-handling": (20, 28, 18),
 }
-_NEGATION = re.compile(
-    r"(?:\bno|\bnot|\bnever|\bwithout|\bnor|isn't|doesn't|cannot)\s+(?:an?\s+|any\s+|the\s+)?$"
-)
+_NEGATION = re.compile(r"(?:\bno|\bnot|\bnever|\bwithout|\bnor|isn't|doesn't|cannot)\s+(?:an?\s+|any\s+|the\s+)?$")
 
 
 class Match(msgspec.Struct, frozen=True):
@@ -141,9 +139,7 @@ def label_by_rules(advisory: Advisory) -> Label:
 def _lower(text: str) -> str:
     """Lower case of the same length, so that positions stay those of the original."""
     lower = text.lower()
-    return (
-        lower if len(lower) == len(text) else "".join(c.lower() if len(c.lower()) == 1 else c for c in text)
-    )
+    return lower if len(lower) == len(text) else "".join(c.lower() if len(c.lower()) == 1 else c for c in text)
 
 
 def _negated(text: str, start: int) -> bool:

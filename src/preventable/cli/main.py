@@ -18,6 +18,8 @@ from preventable.version import __version__
 
 COMMANDS: dict[str, tuple[str, str]] = {
     # name: (module inside preventable.cli, one-line help; the module is imported only when it is called)
+    "census": ("census", "count what is there: lines, unsafe Rust, coupling; compare two trees"),
+    "gate": ("gate", "hold the line: no new C or unsafe where the case file says so"),
     "compare": ("compare", "Does the newcomer hold up? Rates by language, their ratio, counterparts."),
     "lifetimes": ("lifetimes", "How long faults live, corrected for what the data cannot show."),
     "claims": ("claims", "Claims written down before the data, tested so that one may look every day."),
@@ -44,9 +46,7 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, help_line) for name, (_, help_line) in COMMANDS.items()])
 
 
-@click.group(
-    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
-)
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, "-V", "--version", prog_name="preventable")
 def preventable() -> None:
     """How much of a code base's vulnerabilities was structurally preventable, from data anyone can re-check.

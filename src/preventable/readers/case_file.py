@@ -112,9 +112,7 @@ def read_case_file(path: Path) -> CaseFile:
         CaseError: the file is missing, is not TOML, or has a top-level key that is not known.
     """
     if not path.is_file():
-        raise CaseError(
-            "The case file does not exist", file=str(path), hint="Give the path of a preventable.toml"
-        )
+        raise CaseError("The case file does not exist", file=str(path), hint="Give the path of a preventable.toml")
     return parse_case(_read(path), str(path))
 
 
@@ -134,18 +132,14 @@ def parse_case(data: bytes, file: str = CASE_FILE) -> CaseFile:
             f"The case file is not UTF-8 (byte {error.start})", file=file, hint="Save it as UTF-8"
         ) from error
     except tomllib.TOMLDecodeError as error:
-        raise CaseError(
-            f"The case file is not TOML: {error}", file=file, hint="Correct the line named"
-        ) from error
+        raise CaseError(f"The case file is not TOML: {error}", file=file, hint="Correct the line named") from error
     prefix = ""
     if Path(file).name == PYPROJECT:
         tool = document.get("tool", {})
         document = tool.get("preventable", {}) if isinstance(tool, dict) else {}
         prefix = "tool.preventable."
         if not isinstance(document, dict):
-            raise CaseError(
-                "tool.preventable must be a table", file=file, hint="Write [tool.preventable.census] etc."
-            )
+            raise CaseError("tool.preventable must be a table", file=file, hint="Write [tool.preventable.census] etc.")
     faults = [_unknown(f"{prefix}{key}", key, SECTIONS) for key in document if key not in SECTIONS]
     for key, value in document.items():
         wanted = SECTIONS[key].kind if key in SECTIONS else None
@@ -158,9 +152,7 @@ def parse_case(data: bytes, file: str = CASE_FILE) -> CaseFile:
     return CaseFile(file=file, digest="sha256:" + hashlib.sha256(data).hexdigest(), sections=document)
 
 
-def nearest(
-    word: str, choices: Iterator[str] | Mapping[str, object] | list[str] | tuple[str, ...]
-) -> str | None:
+def nearest(word: str, choices: Iterator[str] | Mapping[str, object] | list[str] | tuple[str, ...]) -> str | None:
     """The choice most like the word, if any is like it at all.
 
     Example:

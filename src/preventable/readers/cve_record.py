@@ -118,9 +118,7 @@ def cwe_claims(record: CveRecord, file: str, sink: Sink) -> tuple[CweClaim, ...]
     claims: dict[CweClaim, None] = {}
     pairs = [("cna", record.containers.cna)] + [("adp", adp) for adp in record.containers.adp]
     for role, container in pairs:
-        who = (
-            f"{role}:{container.providerMetadata.shortName or container.providerMetadata.orgId or 'unnamed'}"
-        )
+        who = f"{role}:{container.providerMetadata.shortName or container.providerMetadata.orgId or 'unnamed'}"
         for problem in container.problemTypes:
             for description in problem.descriptions:
                 found = _CWE.search(description.cweId or "") or _CWE.match(description.description.strip())

@@ -67,9 +67,7 @@ class KernelCnaReader:
                     if not record.id:
                         sink.fail(member.name, cve or None, "cveMetadata.cveId", "the record has no id")
                         continue
-                    records.append(
-                        _without_preamble(to_advisory(record, self.name, member.name, sink, options))
-                    )
+                    records.append(_without_preamble(to_advisory(record, self.name, member.name, sink, options)))
                 elif suffix == "dyad":
                     dyads[cve] = data.decode("utf-8")
                 else:
@@ -84,9 +82,7 @@ class KernelCnaReader:
             if record_.id in dyads:
                 ranges = self._ranges(record_.id, dyads[record_.id], mainline.get(record_.id), sink)
             sink.add(
-                msgspec.structs.replace(
-                    record_, ranges=ranges, published=published.get(record_.id, record_.published)
-                )
+                msgspec.structs.replace(record_, ranges=ranges, published=published.get(record_.id, record_.published))
             )
         for cve in sorted(dyads.keys() - {r.id for r in records}):
             sink.warn(f"{cve}.dyad", cve, "json", "version pairs without a record")
@@ -111,9 +107,7 @@ class KernelCnaReader:
             sink.warn(member.name, None, None, f"publication dates not read: {error}")
         return dates
 
-    def _ranges(
-        self, cve: str, text: str, mainline: frozenset[str] | None, sink: Sink
-    ) -> tuple[CodeRange, ...]:
+    def _ranges(self, cve: str, text: str, mainline: frozenset[str] | None, sink: Sink) -> tuple[CodeRange, ...]:
         ranges: list[CodeRange] = []
         for number, line in enumerate(text.splitlines(), 1):
             if not line.strip() or line.startswith("#"):

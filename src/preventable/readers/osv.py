@@ -59,9 +59,7 @@ class OsvReader:
     licence = "as stated by each source; OSV.dev data CC-BY 4.0"
     kind: FeedKind = "advisories"
     experimental = False
-    where = (
-        "all.zip per ecosystem in the public bucket osv-vulnerabilities; curl's own at curl.se/docs/vuln.json"
-    )
+    where = "all.zip per ecosystem in the public bucket osv-vulnerabilities; curl's own at curl.se/docs/vuln.json"
 
     def wanted(self, name: str) -> bool:
         return name.endswith(".json")
@@ -114,9 +112,7 @@ def _to_advisory(record: OsvRecord, file: str, sink: Sink, options: Options) -> 
     if package is None:
         package = specifics[0].get("package")
     categories = [c for s in specifics for c in _strings(s.get("categories"))]
-    informational = next(
-        (s["informational"] for s in specifics if isinstance(s.get("informational"), str)), None
-    )
+    informational = next((s["informational"] for s in specifics if isinstance(s.get("informational"), str)), None)
     return Advisory(
         id=record.id,
         feed="osv",
@@ -126,9 +122,7 @@ def _to_advisory(record: OsvRecord, file: str, sink: Sink, options: Options) -> 
         published=parse_date(
             record.published, sink, file=file, record=record.id, field="published", today=options.today
         ),
-        modified=parse_date(
-            record.modified, sink, file=file, record=record.id, field="modified", today=options.today
-        ),
+        modified=parse_date(record.modified, sink, file=file, record=record.id, field="modified", today=options.today),
         withdrawn=parse_date(
             record.withdrawn, sink, file=file, record=record.id, field="withdrawn", today=options.today
         ),
@@ -150,9 +144,7 @@ def _cwes(specifics: list[dict[str, object]], record: str, file: str, sink: Sink
     claims: dict[CweClaim, None] = {}
     for specific in specifics:
         curl = specific.get("CWE")
-        names = _strings(specific.get("cwe_ids")) + (
-            _strings([curl.get("id")]) if isinstance(curl, dict) else []
-        )
+        names = _strings(specific.get("cwe_ids")) + (_strings([curl.get("id")]) if isinstance(curl, dict) else [])
         for name in names:
             digits = name.upper().removeprefix("CWE-")
             if digits.isascii() and digits.isdigit() and len(digits) <= 5:
@@ -174,9 +166,9 @@ def _files(specifics: list[dict[str, object]]) -> tuple[str, ...]:
 def _severity(
     record: OsvRecord, specifics: list[dict[str, object]], file: str, sink: Sink
 ) -> tuple[Severity | None, float | None, str | None]:
-    word = next(
-        (str(s["severity"]).lower() for s in specifics if isinstance(s.get("severity"), str)), ""
-    ).replace("moderate", "medium")
+    word = next((str(s["severity"]).lower() for s in specifics if isinstance(s.get("severity"), str)), "").replace(
+        "moderate", "medium"
+    )
     rated = next((s for s in SEVERITIES if s == word), None)
     for entry in sorted(record.severity or [], key=lambda s: s.type, reverse=True):
         score = score_of_vector(entry.score)

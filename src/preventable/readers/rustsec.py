@@ -90,9 +90,7 @@ class RustsecReader:
                 package=advisory.get("package") if isinstance(advisory.get("package"), str) else None,
                 ranges=_ranges(document),
                 categories=_texts(advisory, "categories", file, record, sink),
-                informational=advisory.get("informational")
-                if isinstance(advisory.get("informational"), str)
-                else None,
+                informational=advisory.get("informational") if isinstance(advisory.get("informational"), str) else None,
             )
         )
 

@@ -192,9 +192,7 @@ class Source:
                 while plain.read(_CHUNK):
                     pass
                 if bounded.tail.strip(b"\0"):
-                    self._problem(
-                        self.path.name, "the archive lacks its end mark; it may have been cut short"
-                    )
+                    self._problem(self.path.name, "the archive lacks its end mark; it may have been cut short")
             else:
                 size = None if packed else self.path.stat().st_size
                 yield Member(_inner_name(self.path), plain, size)
@@ -235,19 +233,11 @@ class Source:
                 raise ArchiveError(f"more than {MAX_MEMBERS:,} members", file=self.location)
             expanded = sum(i.file_size for i in infos)
             packed = max(sum(i.compress_size for i in infos), 1)
-            if expanded > MAX_EXPANDED_BYTES or (
-                expanded > _MIN_BOMB_BYTES and expanded / packed > _MAX_RATIO
-            ):
-                raise ArchiveError(
-                    f"expands {packed:,} bytes to {expanded:,}, as a bomb does", file=self.location
-                )
+            if expanded > MAX_EXPANDED_BYTES or (expanded > _MIN_BOMB_BYTES and expanded / packed > _MAX_RATIO):
+                raise ArchiveError(f"expands {packed:,} bytes to {expanded:,}, as a bomb does", file=self.location)
             for info in infos:
                 link = (info.external_attr >> 16) & 0o170000 == 0o120000
-                if (
-                    info.is_dir()
-                    or not self._safe(info.filename, special=link)
-                    or not self._wanted(info.filename)
-                ):
+                if info.is_dir() or not self._safe(info.filename, special=link) or not self._wanted(info.filename):
                     continue
                 if info.flag_bits & 0x1:
                     raise ArchiveError(
@@ -340,10 +330,7 @@ class _Bounded(io.RawIOBase):
         self._expanded += count
         if self._compressed and (
             self._expanded > MAX_EXPANDED_BYTES
-            or (
-                self._expanded > _MIN_BOMB_BYTES
-                and self._expanded > _MAX_RATIO * max(self._packed.bytes_read, 1)
-            )
+            or (self._expanded > _MIN_BOMB_BYTES and self._expanded > _MAX_RATIO * max(self._packed.bytes_read, 1))
         ):
             raise ArchiveError(
                 f"expands {self._packed.bytes_read:,} bytes to over {self._expanded:,}, as a bomb does",

@@ -50,10 +50,7 @@ class JsonlReader:
         return (
             first.startswith(b"{")
             and b'"id"' in first
-            and (
-                name.endswith((".jsonl", ".ndjson"))
-                or (first.rstrip().endswith(b"}") and more.startswith(b"{"))
-            )
+            and (name.endswith((".jsonl", ".ndjson")) or (first.rstrip().endswith(b"}") and more.startswith(b"{")))
         )
 
     def read(self, members: Iterator[Member], sink: Sink, options: Options) -> None:
@@ -125,9 +122,7 @@ class CsvReader:
                     continue
                 if not _kept(dict(zip(header, cells, strict=True)), options.where):
                     continue
-                _add(
-                    {f: cells[i] for f, i in columns.items()}, self.name, (member.name, where), sink, options
-                )
+                _add({f: cells[i] for f, i in columns.items()}, self.name, (member.name, where), sink, options)
 
 
 def _columns(header: list[str], mapping: Mapping[str, str], file: str) -> dict[str, int]:
@@ -137,9 +132,7 @@ def _columns(header: list[str], mapping: Mapping[str, str], file: str) -> dict[s
         if field not in FIELDS:
             raise FormatError(f"unknown field {field!r}", file=file, hint=f"Fields: {', '.join(FIELDS)}")
         if column not in names:
-            raise FormatError(
-                f"no column {column!r}", file=file, field=field, hint=f"The file has: {', '.join(names)}"
-            )
+            raise FormatError(f"no column {column!r}", file=file, field=field, hint=f"The file has: {', '.join(names)}")
         found[field] = names.index(column)
     lower = [n.lower() for n in names]
     for field, usual in _USUAL_NAMES.items():

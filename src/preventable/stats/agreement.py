@@ -100,9 +100,7 @@ def agreement_of_table(
     kappa: Estimate | NotAvailable
     bootstrap: Estimate | NotAvailable
     if expected >= 1.0:
-        kappa = bootstrap = NotAvailable(
-            "both readers used one and the same class: chance agreement is complete"
-        )
+        kappa = bootstrap = NotAvailable("both readers used one and the same class: chance agreement is complete")
     else:
         value = (observed - expected) / (1 - expected)
         half = float(stats.norm.ppf(0.5 + level / 2)) * _standard_error(p, value, n)

@@ -220,9 +220,7 @@ def load_taxonomy(beside: Path | None = None) -> Taxonomy:
     studies = {s.id: s for s in (_load_study(p) for p in sorted((root / "studies").glob("*.toml")))}
     interventions = {
         i.id: i
-        for i in (
-            _load_intervention(p, classes, studies) for p in sorted((root / "interventions").glob("*.toml"))
-        )
+        for i in (_load_intervention(p, classes, studies) for p in sorted((root / "interventions").glob("*.toml")))
     }
     if beside is not None:
         for path in sorted((beside / "methodologies").glob("*.toml")):
@@ -299,9 +297,7 @@ def _load_study(path: Path) -> _Study:
     return study
 
 
-def _load_intervention(
-    path: Path, classes: dict[str, WeaknessClass], studies: dict[str, _Study]
-) -> Intervention:
+def _load_intervention(path: Path, classes: dict[str, WeaknessClass], studies: dict[str, _Study]) -> Intervention:
     raw = _convert(_toml(path), _InterventionFile, path)
     cells: dict[str, Cell] = {}
     for entry in raw.cell:
@@ -337,9 +333,7 @@ def _cell(entry: _CellFile, studies: dict[str, _Study], path: Path, where: str) 
     if counts is not None:
         total = sum(counts.values())
         if total <= 0 or min(counts.values()) < 0:
-            raise TaxonomyError(
-                "counts must be >= 0 and not all 0", file=str(path), record=where, field="counts"
-            )
+            raise TaxonomyError("counts must be >= 0 and not all 0", file=str(path), record=where, field="counts")
         states = {state: n / total for state, n in counts.items()}
     else:
         states = dict(entry.states or {})
@@ -348,9 +342,7 @@ def _cell(entry: _CellFile, studies: dict[str, _Study], path: Path, where: str) 
             f"unknown states {unknown}", file=str(path), record=where, hint=f"Known: {', '.join(STATES)}"
         )
     if not math.isclose(sum(states.values()), 1.0, abs_tol=1e-9) or min(states.values(), default=0) < 0:
-        raise TaxonomyError(
-            "shares over the states must be >= 0 and add up to 1", file=str(path), record=where
-        )
+        raise TaxonomyError("shares over the states must be >= 0 and add up to 1", file=str(path), record=where)
     if ("detected" in states) != (entry.detection_probability is not None):
         raise TaxonomyError(
             "a cell with the state detected needs detection_probability, and only such a cell",

@@ -50,9 +50,7 @@ def test_a_wrong_document_is_refused_with_what_to_do(text: str, said: str) -> No
 
 
 def test_all_unknown_keys_are_reported_at_once_with_the_nearest() -> None:
-    case = parse_case(
-        b'[gate]\nzone = 1\nlevle = 2\n[[gate.zones]]\nnmae = "a"\n[gate.limits.x]\npats = []\n'
-    )
+    case = parse_case(b'[gate]\nzone = 1\nlevle = 2\n[[gate.zones]]\nnmae = "a"\n[gate.limits.x]\npats = []\n')
     with pytest.raises(CaseError) as caught:
         case.decode("gate", Gate)
     message = str(caught.value)
