@@ -226,9 +226,7 @@ def log(*, case: Path | None, ledger: Path | None, fmt: str) -> int:
 @click.option("--head", metavar="DIGEST", help="A digest of a line that must be in the ledger.")
 @click.option("--revision", metavar="REV", help="A commit or tag whose ledger must be its beginning.")
 @click.option("--copy", type=click.Path(path_type=Path), help="A trusted copy that must be its beginning.")
-@click.option(
-    "--signature", type=click.Path(path_type=Path), help="Detached signature of --copy (gpg or ssh)."
-)
+@click.option("--signature", type=click.Path(path_type=Path), help="Detached signature of --copy (gpg or ssh).")
 @click.option("--signers", type=click.Path(path_type=Path), help="Allowed signers, for an ssh signature.")
 @click.option("--signer", metavar="NAME", default="preventable", help="Whose ssh signature it must be.")
 @output.format_option()
@@ -266,8 +264,7 @@ def verify(
         lines=len(lines), head=lines[-1].digest if lines else None, trusted=bool(trusted), holds=not faults,
     )  # fmt: skip
     click.echo(
-        f"{len(lines)} lines; "
-        + (f"{len(faults)} faults" if faults else "all of it was recomputed and holds"),
+        f"{len(lines)} lines; " + (f"{len(faults)} faults" if faults else "all of it was recomputed and holds"),
         err=True,
     )
     return 1 if faults else 0
@@ -305,9 +302,7 @@ def _claims(case: CaseFile | None) -> dict[str, study.Claim]:
     ids = [c.id for c in claims]
     twice = sorted({i for i in ids if ids.count(i) > 1})
     if twice:
-        raise CaseError(
-            "two claims have one id", file=case.file if case else None, record=twice[0], field="id"
-        )
+        raise CaseError("two claims have one id", file=case.file if case else None, record=twice[0], field="id")
     if sum(c.primary for c in claims) > 1:
         raise CaseError("at most one claim is primary", file=case.file if case else None, field="primary")
     return {c.id: c for c in claims}
@@ -322,9 +317,7 @@ def _unchanged(claims: Mapping[str, study.Claim], lines: Sequence[book.Line], pa
             )  # fmt: skip
 
 
-def _same_definitions(
-    lines: Sequence[book.Line], methodologies: Mapping[str, Methodology], path: Path
-) -> None:
+def _same_definitions(lines: Sequence[book.Line], methodologies: Mapping[str, Methodology], path: Path) -> None:
     gone = book.withdrawn_claims(lines)
     for line in lines:
         if line.kind == "opened" and line.claim not in gone:

@@ -26,9 +26,7 @@ COLUMNS = (
 @click.command()
 @study_options
 @click.option("--exposure", metavar="CSV", help="Lines by date, component, language, bucket.")
-@click.option(
-    "--cohorts", metavar="CSV", help="The same with a column cohort (year of writing): age-matched."
-)
+@click.option("--cohorts", metavar="CSV", help="The same with a column cohort (year of writing): age-matched.")
 @click.option("--pairs", "only_pairs", is_flag=True, help="Counterparts of the case file, pair by pair.")
 @click.option("--tree", type=click.Path(path_type=Path), help="Source tree to measure counterparts in.")
 @output.format_option()
@@ -46,9 +44,7 @@ def command(
     Example: preventable compare --case examples/linux/preventable.toml vulns/ linux-releases.json
     """
     if tree is not None and not only_pairs:
-        raise UsageError(
-            "--tree is for --pairs", hint="Exposure for the whole comparison comes from --exposure"
-        )
+        raise UsageError("--tree is for --pairs", hint="Exposure for the whole comparison comes from --exposure")
     read_case, base = case_at(case)
     setting = setting_of(read_case)
     taxonomy = load_taxonomy(base)

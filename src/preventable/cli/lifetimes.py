@@ -23,9 +23,7 @@ GROUPS: tuple[By, ...] = ("class", "component", "language", "year")
 
 @click.command()
 @study_options
-@click.option(
-    "--by", type=click.Choice(GROUPS), multiple=True, help="Group by; may be repeated. Default: all four."
-)
+@click.option("--by", type=click.Choice(GROUPS), multiple=True, help="Group by; may be repeated. Default: all four.")
 @click.option("--bootstrap", type=click.IntRange(0, 10000), default=100, show_default=True, help="Resamples.")
 @output.format_option()
 @output.quiet_option()

@@ -24,12 +24,8 @@ def study_options(function: F) -> F:
             type=click.Path(path_type=Path),
             help="A git clone that dates versions and commits.",
         ),
-        click.option(
-            "--releases", metavar="FILE", help="Release dates per version (endoflife.date's shape)."
-        ),
-        click.option(
-            "--case", type=click.Path(path_type=Path), help="The case file; ./preventable.toml by default."
-        ),
+        click.option("--releases", metavar="FILE", help="Release dates per version (endoflife.date's shape)."),
+        click.option("--case", type=click.Path(path_type=Path), help="The case file; ./preventable.toml by default."),
         click.option("--advisories", multiple=True, metavar="FEED", help="A feed; the same as an argument."),
         click.argument("feeds", nargs=-1, metavar="[FEEDS]..."),
     ):
@@ -64,9 +60,7 @@ def warn_losses(inputs: Inputs, *, quiet: bool) -> None:
     if not inputs.labelled:
         click.echo("no record has a weakness class: only counts over all classes are given", err=True)
     if not quiet:
-        click.echo(
-            f"fixes from {inputs.start} to {inputs.end} count; the data end on {inputs.data_date}", err=True
-        )
+        click.echo(f"fixes from {inputs.start} to {inputs.end} count; the data end on {inputs.data_date}", err=True)
 
 
 def partial(inputs: Inputs) -> bool:

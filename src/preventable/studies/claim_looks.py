@@ -75,9 +75,7 @@ def look_at_all(claims: Mapping[str, Claim], lines: Sequence[Line], inputs: Inpu
         made[name] = msgspec.structs.replace(made[name], verdict=verdicts[name])
         evidence = made[name].evidence
         end = max(inputs.end, claim.opened)
-        reason = (
-            "" if evidence.events_new + evidence.events_old else "no fix after the opening is settled yet"
-        )
+        reason = "" if evidence.events_new + evidence.events_old else "no fix after the opening is settled yet"
         rows.append(study.row(claim, evidence, verdicts[name], since=claim.opened, until=end, reason=reason))
         rows.append(
             study.describe(
@@ -99,9 +97,7 @@ def _look(
     data: Mapping[str, str],
 ) -> tuple[Look, tuple[float, float]]:  # fmt: skip
     admitted_before = {i for look in past for s in look.admitted for i in s.records}
-    seen = study.sightings(
-        claim, inputs.events.events, inputs.methodologies, after=claim.opened, until=inputs.end
-    )
+    seen = study.sightings(claim, inputs.events.events, inputs.methodologies, after=claim.opened, until=inputs.end)
     fresh = [s for s in seen if not admitted_before & set(s.records)]
     made, silent = study.batch(claim, fresh, exposure)
     if silent:
@@ -112,8 +108,7 @@ def _look(
     sides = study.sides_of(claim)
     end = max(inputs.end, claim.opened)
     sizes = [
-        exposure.mloc_years(Population(sides.languages(side), claim.population), claim.opened, end)
-        for side in SIDES
+        exposure.mloc_years(Population(sides.languages(side), claim.population), claim.opened, end) for side in SIDES
     ]
     evidence = study.evaluate(claim, [*(look.batches for look in past), made], sizes[0], sizes[1])
     cleaned: Evidence | None = None

@@ -92,9 +92,7 @@ class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def definition_digest(claim: Claim, methodologies: Mapping[str, Methodology]) -> str:
     """``sha256:`` of the methodology that a claim names, as it is defined now."""
-    definition = (
-        msgspec.to_builtins(methodologies[claim.methodology]) if claim.methodology != "all" else "all"
-    )
+    definition = msgspec.to_builtins(methodologies[claim.methodology]) if claim.methodology != "all" else "all"
     return "sha256:" + hashlib.sha256(msgspec.json.encode(definition, order="deterministic")).hexdigest()
 
 
@@ -225,9 +223,7 @@ def batch(claim: Claim, seen: Sequence[Sighting], exposure: Exposure) -> tuple[l
     return made, silent
 
 
-def evaluate(
-    claim: Claim, looks: Sequence[Sequence[Batch]], exposure_new: float, exposure_old: float
-) -> Evidence:
+def evaluate(claim: Claim, looks: Sequence[Sequence[Batch]], exposure_new: float, exposure_old: float) -> Evidence:
     """E-values and confidence sequence after the last look.
 
     Args:

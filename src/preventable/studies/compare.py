@@ -182,9 +182,7 @@ def compare(
         "Vendored, generated, test and unshipped code is left out.",
     ]
     if before or after:
-        notes.append(
-            f"Lines are held for {before} days before the first and {after} days after the last snapshot."
-        )
+        notes.append(f"Lines are held for {before} days before the first and {after} days after the last snapshot.")
     placed = sum(1 for e in seen if side_of(e, sides.languages("new"), sides.languages("old")) is None)
     if placed:
         notes.append(f"{placed} fixes touch files of neither language and are on no side.")
@@ -273,9 +271,7 @@ def _as_read(event: Event, reading: Reading | None, labels: str) -> list[Event]:
     return [msgspec.structs.replace(event, weakness=c, cwe=None) for c in classes]
 
 
-def _populations(
-    exposure: Exposure, sides: Sides, start: date, end: date
-) -> list[tuple[str, tuple[str, ...]]]:
+def _populations(exposure: Exposure, sides: Sides, start: date, end: date) -> list[tuple[str, tuple[str, ...]]]:
     """Everything, then every directory and component with lines of the new language in the window."""
     found: list[tuple[str, tuple[str, ...]]] = [("everything", ())]
     tops = sorted({c.split("/")[0] for c in exposure.components if not c.startswith("pair/")})
@@ -429,16 +425,12 @@ def _sentences(
     else:
         first = f"{sides.new} has the lower rate in {name}, before any adjustment: {evidence}."
     sentences = [first]
-    hand = next(
-        (r for r in rows if (r.population, r.counts, r.labels) == ("everything", primary, "hand")), None
-    )
+    hand = next((r for r in rows if (r.population, r.counts, r.labels) == ("everything", primary, "hand")), None)
     if hand is not None and hand.ratio is not None and hand.low is not None:
         top = "unbounded" if hand.high is None else f"{hand.high:.2g}"
         near = {
             labels: next(
-                r.events_new
-                for r in rows
-                if (r.population, r.counts, r.labels) == ("everything", primary, labels)
+                r.events_new for r in rows if (r.population, r.counts, r.labels) == ("everything", primary, labels)
             )
             for labels in (HAND_LEFT_OUT, HAND_COUNTED)
         }
@@ -456,9 +448,7 @@ def _sentences(
         sentences.append(f"An age-matched ratio is not available: {matched.reason}.")
     elif matched.ratio is not None and matched.low is not None:
         top = "unbounded" if matched.high is None else f"{matched.high:.2g}"
-        sentences.append(
-            f"Matched by age of code the ratio is {matched.ratio:.2g} ({matched.low:.2g} to {top})."
-        )
+        sentences.append(f"Matched by age of code the ratio is {matched.ratio:.2g} ({matched.low:.2g} to {top}).")
     return tuple(sentences)
 
 

@@ -33,9 +33,7 @@ PAIR_COLUMNS = (
     "exposure_new", "exposure_old", "ratio", "low", "high", "reason",
 )  # fmt: skip
 YOUNG_YEARS = 2.0
-_IOCTL = re.compile(
-    rb"\b([A-Z][A-Z0-9_]{3,})\s*=?\s*_IO(?:WR?|R)?\s*\(|#\s*define\s+([A-Z][A-Z0-9_]{3,})\s+_IO"
-)
+_IOCTL = re.compile(rb"\b([A-Z][A-Z0-9_]{3,})\s*=?\s*_IO(?:WR?|R)?\s*\(|#\s*define\s+([A-Z][A-Z0-9_]{3,})\s+_IO")
 
 
 class PairSide(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -145,9 +143,7 @@ def pairs_of(case: CaseFile | None) -> tuple[Pair, ...]:
     ids = [p.id for p in pairs]
     twice = sorted({i for i in ids if ids.count(i) > 1})
     if twice:
-        raise CaseError(
-            "two pairs have one id", file=case.file if case else None, record=twice[0], field="id"
-        )
+        raise CaseError("two pairs have one id", file=case.file if case else None, record=twice[0], field="id")
     return pairs
 
 
@@ -167,9 +163,7 @@ def read_facts(name: str, base: Path) -> Pair:
     return pair
 
 
-def compare_pairs(
-    pairs: Sequence[Pair], inputs: Inputs, base: Path, *, tree: Path | None = None
-) -> list[PairRow]:
+def compare_pairs(pairs: Sequence[Pair], inputs: Inputs, base: Path, *, tree: Path | None = None) -> list[PairRow]:
     """One row per pair, those of facts files included.
 
     Args:
@@ -186,9 +180,7 @@ def compare_pairs(
     return [_row(pair, inputs, exposure, tree, paths) for pair in (*pairs, *facts)]
 
 
-def _row(
-    pair: Pair, inputs: Inputs, exposure: Exposure | None, tree: Path | None, paths: Sequence[str]
-) -> PairRow:
+def _row(pair: Pair, inputs: Inputs, exposure: Exposure | None, tree: Path | None, paths: Sequence[str]) -> PairRow:
     measured: dict[Side, _Measured | None] = {
         "new": _measure(pair.new, tree, paths),
         "old": _measure(pair.old, tree, paths),
@@ -206,9 +198,9 @@ def _row(
     }
     unsafe = measured["new"].unsafe_lines if measured["new"] else pair.new.unsafe_lines
     if unsafe is None and exposure is not None and pair.new.exposure:
-        unsafe = exposure.series(
-            Population(frozenset({inputs.setting.new}), (pair.new.exposure,)), unsafe=True
-        )[exposure.dates[-1]]
+        unsafe = exposure.series(Population(frozenset({inputs.setting.new}), (pair.new.exposure,)), unsafe=True)[
+            exposure.dates[-1]
+        ]
     rust = _rust_lines(pair.new, exposure, measured["new"], inputs.setting.new)
     inside = [e for e in events if e["counts"]]
     x = sum(e["side"] == "new" for e in inside)
@@ -251,9 +243,7 @@ def _ioctl_sets(
     return tuple(sorted(mine & theirs)), tuple(sorted(theirs - mine)), tuple(sorted(mine - theirs))
 
 
-def _why_no_ratio(
-    pair: Pair, days: Mapping[Side, float | None], events: int, window: tuple[date, date]
-) -> str:
+def _why_no_ratio(pair: Pair, days: Mapping[Side, float | None], events: int, window: tuple[date, date]) -> str:
     missing = []
     if pair.overlap not in ("full", "partial"):
         missing.append(f"the functional overlap is {pair.overlap}")
@@ -315,9 +305,7 @@ def _events(pair: Pair, inputs: Inputs, window: tuple[date, date]) -> tuple[list
     return sorted(rows, key=lambda r: (str(r["side"]), str(r["id"]))), shared
 
 
-def _event(
-    name: str, side: Side, event: Event | None, inputs: Inputs, window: tuple[date, date]
-) -> dict[str, object]:
+def _event(name: str, side: Side, event: Event | None, inputs: Inputs, window: tuple[date, date]) -> dict[str, object]:
     reading = inputs.readings.get(name)
     label = inputs.labels.get(name)
     return {
@@ -361,9 +349,7 @@ def _lines(side: PairSide, exposure: Exposure | None, measured: _Measured | None
     return side.lines
 
 
-def _rust_lines(
-    side: PairSide, exposure: Exposure | None, measured: _Measured | None, language: str
-) -> int | None:
+def _rust_lines(side: PairSide, exposure: Exposure | None, measured: _Measured | None, language: str) -> int | None:
     if measured is not None:
         return measured.lines
     if exposure is not None and side.exposure:

@@ -167,9 +167,7 @@ def verify(lines: Sequence[Line], trusted: Sequence[str] | None = None) -> list[
     for at, line in enumerate(lines):
         number = at + 1
         if line.seq != at:
-            faults.append(
-                Fault(number, f"is numbered {line.seq}, not {at}: a line was removed, added or moved")
-            )
+            faults.append(Fault(number, f"is numbered {line.seq}, not {at}: a line was removed, added or moved"))
         if line.previous != previous:
             faults.append(Fault(number, "does not follow the line before it"))
         if line_digest(line.seq, line.kind, line.claim, line.body, line.previous) != line.digest:
@@ -180,9 +178,7 @@ def verify(lines: Sequence[Line], trusted: Sequence[str] | None = None) -> list[
     if trusted:
         if len(trusted) == 1:
             if trusted[0] not in own:
-                faults.append(
-                    Fault(len(lines), "the trusted head is not in this ledger: it was rewritten or cut")
-                )
+                faults.append(Fault(len(lines), "the trusted head is not in this ledger: it was rewritten or cut"))
         else:
             for at, digest in enumerate(trusted):
                 if at >= len(own):
@@ -212,9 +208,7 @@ def _content_faults(lines: Sequence[Line]) -> list[Fault]:
             elif line.kind == "test":
                 look = msgspec.convert(line.body, Look)
                 looks.setdefault(line.claim, []).append(look)
-                faults += [
-                    Fault(number, what) for what in _look_faults(*claims[line.claim], looks[line.claim])
-                ]
+                faults += [Fault(number, what) for what in _look_faults(*claims[line.claim], looks[line.claim])]
         except (msgspec.ValidationError, KeyError) as error:
             faults.append(Fault(number, f"has not the shape of a {line.kind} line: {error}"))
     return faults
@@ -234,9 +228,7 @@ def _look_faults(claim: Claim, claim_digest: str, looks: Sequence[Look]) -> list
     sides = (sum(s.side == "new" for s in look.admitted), sum(s.side == "old" for s in look.admitted))
     if sums[0] > sides[0] or sums[1] > sides[1]:
         found.append("counts more events than it names")
-    again = evaluate(
-        claim, [past.batches for past in looks], look.evidence.exposure_new, look.evidence.exposure_old
-    )
+    again = evaluate(claim, [past.batches for past in looks], look.evidence.exposure_new, look.evidence.exposure_old)
     if not _same(again, look.evidence):
         found.append("its e-values or its interval do not follow from its events")
     return found

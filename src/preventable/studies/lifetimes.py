@@ -173,9 +173,7 @@ def lifetimes(
     zero = _zero([e for e in events if e.introduced is not None and not e.introduced_before])
     truncation = "right" if start is None else "double"
     return Lifetimes(
-        sentences=_sentences(
-            rows[0], zero, truncation=truncation, longest=longest, start=start, end=end, name=name
-        ),
+        sentences=_sentences(rows[0], zero, truncation=truncation, longest=longest, start=start, end=end, name=name),
         rows=tuple(rows),
         curves=tuple(curves),
         zero=zero,
@@ -334,9 +332,7 @@ def _zero(exact: Sequence[Event]) -> Zero:
 
 
 def _curves(part: Sequence[Event], curve: SurvivalCurve, fits: Sequence[LifetimeFit]) -> list[Curve]:
-    days = np.sort(
-        [max((e.fixed - e.introduced).days, 0) for e in part if e.introduced and not e.introduced_before]
-    )
+    days = np.sort([max((e.fixed - e.introduced).days, 0) for e in part if e.introduced and not e.introduced_before])
     times, counts = np.unique(days, return_counts=True)
     naive = SurvivalCurve(times.astype(float), 1 - np.cumsum(counts) / days.size, float(days[-1]), "naive")
     made = [_thinned("corrected", curve), _thinned("naive", naive)]

@@ -1,0 +1,268 @@
+"""One shard of the replay: runs git over its commits and turns diffs into edit scripts.
+
+Run as ``python -m preventable.code.history.shard``: a plan comes in on standard input, frames go out on
+standard output, both by ``marshal`` (they never leave this machine or this run). A process of its own
+lets git and the parsing of several ranges of commits run on all cores. Its imports are kept few: it
+starts once per core.
+
+A frame is ``(end, done, commits)``: ``end`` is the position after the last commit of its chunk and ``done``
+marks the last frame of a chunk. ``commits`` is a list of ``(position, changes, takes, weaves, weaves_w)`` for
+those commits that change anything. ``takes`` are ``(path, parent number)`` of a merge, with parent -1 for a
+path that is gone; ``weaves_w`` are its weaves with whitespace ignored.
+"""
+
+from __future__ import annotations
+
+import marshal
+import re
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from typing import IO, Any
+
+from preventable.code.history.diffparse import Change, Weave, parse_change, parse_weave, unquote
+from preventable.code.history.gitcall import Repository
+from preventable.errors import RepositoryError
+
+BLOCK = 1 << 18
+FRAME_CHANGES = 4000
+"""A frame is sent once it holds this many changes: bounds memory on commits of many files."""
+DIFF = ("diff-tree", "--stdin", "-r", "-p", "-U0", "-M", "-l1000", "--root", "--always", "--full-index",
+        "--no-textconv", "--no-ext-diff", "--no-color")  # fmt: skip
+COMBINED = (*DIFF, "-U1", "-c", "--combined-all-paths")
+"""One line of context: without it git leaves out the line that lost lines stand before, and miscounts."""
+RAW = ("diff-tree", "--stdin", "-r", "--raw", "--no-renames", "--no-abbrev", "--always")
+_HEX = re.compile(rb"[0-9a-f]+")
+
+Frame = tuple[int, bool, list[tuple[int, list[Change], list[tuple[bytes, int]], list[Weave], list[Weave]]]]
+
+
+class Sections:
+    """The diffs of a list of commits, one file at a time.
+
+    Args:
+        stream: output of ``git diff-tree --stdin --always`` with patches.
+        ids: the commits it was given, in order.
+    """
+
+    def __init__(self, stream: IO[bytes], ids: Sequence[bytes]) -> None:
+        self._parts = self._split(stream)
+        self._ids = ids
+        self._width = len(ids[0]) if ids else 40
+
+    def __iter__(self) -> Iterator[tuple[int, bytes]]:
+        """Pairs of the position of a commit in ``ids`` and the diff of one of its files."""
+        ids, width = self._ids, self._width
+        at = -1
+        for number, part in enumerate(self._parts):
+            here = at
+            end = len(part)
+            # The ids of the next commits stand at the end of the last file's diff.
+            if number == 0:
+                at = self._forward(at, part[end - width :])
+                continue
+            last = part[end - width :]
+            if part[end - width - 1 : end - width] == b"\n" and _HEX.fullmatch(last):
+                at = self._forward(at, last)
+                part = part[: end - (at - here) * (width + 1)]  # noqa: PLW2901
+            yield here, part
+        if ids and at != len(ids) - 1:
+            raise RepositoryError(
+                f"git stopped before commit {ids[at + 1].decode()}", hint="`git fsck` tells what is damaged"
+            )
+
+    def _forward(self, at: int, commit: bytes) -> int:
+        ids = self._ids
+        at += 1
+        while at < len(ids) and ids[at] != commit:
+            at += 1
+        return at
+
+    @staticmethod
+    def _split(stream: IO[bytes]) -> Iterator[bytes]:
+        mark = b"\ndiff --"
+        pieces: list[bytes] = []
+        while True:
+            block = stream.read(BLOCK)
+            if not block:
+                break
+            if pieces:
+                # The mark may lie across two blocks; look there without joining everything again.
+                tail = pieces.pop()
+                block = tail + block
+            if mark not in block:
+                if len(block) > 64:
+                    pieces += (block[:-64], block[-64:])
+                else:
+                    pieces.append(block)
+                continue
+            first, *rest = block.split(mark)
+            pieces.append(first)
+            yield b"".join(pieces)
+            yield from rest[:-1]
+            pieces = [rest[-1]] if len(rest[-1]) <= 64 else [rest[-1][:-64], rest[-1][-64:]]
+        last = b"".join(pieces)
+        yield last.removesuffix(b"\n")
+
+
+class RawMerges:
+    """Which paths a merge changed against its parents, from ``git diff-tree --raw``.
+
+    Args:
+        stream: the output for lines ``merge parent``.
+    """
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._line = stream.readline()
+
+    def next(self, commit: bytes) -> dict[bytes, bool]:
+        """The paths that differ between the merge and its next parent; True: gone from the merge."""
+        if self._line.rstrip(b"\n") != commit:
+            raise RepositoryError(
+                f"git said nothing about merge {commit.decode()}", hint="`git fsck` tells what is damaged"
+            )
+        paths: dict[bytes, bool] = {}
+        while (line := self._stream.readline()).startswith(b":"):
+            head, _, name = line[:-1].partition(b"\t")
+            paths[unquote(name)] = head.endswith(b"D")
+        self._line = line
+        return paths
+
+
+def _feed(lines: Sequence[bytes]) -> IO[bytes]:
+    file = tempfile.TemporaryFile()  # noqa: SIM115  (handed to git as its standard input)
+    file.writelines(line + b"\n" for line in lines)
+    file.seek(0)
+    return file
+
+
+def run_shard(plan: Mapping[str, Any], out: IO[bytes]) -> None:
+    """Replay the chunks of a plan.
+
+    Args:
+        plan: ``git_dir``; ``chunks``: end, start and the ids of the commits between; ``parents``: merge id →
+            ids of its parents; ``whitespace``: find whitespace-only changes; ``ignored``: ids to be ignored.
+        out: where frames go.
+    """
+    repository = Repository.at_git_dir(plan["git_dir"])
+    whitespace: bool = plan["whitespace"]
+    parents: dict[bytes, list[bytes]] = plan["parents"]
+    ignored = frozenset(plan["ignored"])
+    chunks: list[tuple[int, int, list[bytes]]] = plan["chunks"]
+    ids = [commit for _, _, commits in chunks for commit in commits]
+    merges = [commit for commit in ids if commit in parents]
+    plain = [commit for commit in ids if commit not in parents]
+    started = [repository.start(*DIFF, stdin=_feed(plain))]
+    sections = _Lookahead(Sections(_stdout(started[0]), plain))
+    raw = combined = spaced = None
+    if merges:
+        started.append(repository.start(*COMBINED, stdin=_feed(merges)))
+        combined = _Lookahead(Sections(_stdout(started[-1]), merges))
+        lines = [b"%b %b" % (m, p) for m in merges for p in _compared(parents[m])]
+        started.append(repository.start(*RAW, stdin=_feed(lines)))
+        raw = RawMerges(_stdout(started[-1]))
+        if whitespace:
+            started.append(repository.start(*COMBINED, "-w", stdin=_feed(merges)))
+            spaced = _Lookahead(Sections(_stdout(started[-1]), merges))
+    at = merge_number = 0
+    for chunk_end, first_position, commits in chunks:
+        frame: Frame = (chunk_end, False, [])
+        size = 0
+        for offset, commit in enumerate(commits):
+            changes: list[Change] = []
+            takes: list[tuple[bytes, int]] = []
+            weaves: list[Weave] = []
+            weaves_w: list[Weave] = []
+            if commit in parents:
+                assert raw is not None
+                assert combined is not None
+                weaves = _weaves(combined.of(merge_number), len(parents[commit]))
+                if spaced is not None:
+                    weaves_w = _weaves(spaced.of(merge_number), len(parents[commit]))
+                takes = _takes(raw, commit, parents[commit], {w[0] for w in weaves})
+                merge_number += 1
+            else:
+                skip = commit in ignored
+                for section in sections.of(at):
+                    change = parse_change(section, whitespace=whitespace, ignored=skip)
+                    if change is not None:
+                        changes.append(change)
+                        size += 1
+                        if size >= FRAME_CHANGES:
+                            frame[2].append((first_position + offset, changes, [], [], []))
+                            _send(out, frame)
+                            frame, changes, size = (chunk_end, False, []), [], 0
+                at += 1
+            if changes or takes or weaves:
+                frame[2].append((first_position + offset, changes, takes, weaves, weaves_w))
+                size += len(takes) + len(weaves)
+        _send(out, (chunk_end, True, frame[2]))
+    for process in started:
+        if process.wait() != 0:
+            raise RepositoryError(
+                "git diff-tree failed", hint="`git fsck` tells whether objects are missing or damaged"
+            )
+
+
+def _compared(parents: Sequence[bytes]) -> Sequence[bytes]:
+    """The parents a merge is compared with: with two, what is not as in the first is as in the second."""
+    return parents if len(parents) > 2 else parents[:1]
+
+
+def _takes(
+    raw: RawMerges, commit: bytes, parents: Sequence[bytes], woven: set[bytes]
+) -> list[tuple[bytes, int]]:
+    differs = [raw.next(commit) for _ in _compared(parents)]
+    takes: list[tuple[bytes, int]] = []
+    for path, gone in differs[0].items():
+        if gone:
+            takes.append((path, -1))
+        elif path not in woven:
+            same = next((i for i in range(1, len(differs)) if path not in differs[i]), 1)
+            takes.append((path, same))
+    return takes
+
+
+def _weaves(sections: Iterator[bytes], parents: int) -> list[Weave]:
+    return [weave for section in sections if (weave := parse_weave(section, parents)) is not None]
+
+
+class _Lookahead:
+    """Sections grouped by commit without holding more than one."""
+
+    def __init__(self, sections: Sections) -> None:
+        self._sections = iter(sections)
+        self._next = next(self._sections, None)
+
+    def of(self, position: int) -> Iterator[bytes]:
+        while self._next is not None and self._next[0] == position:
+            section = self._next[1]
+            yield section
+            self._next = next(self._sections, None)
+
+
+def _stdout(process: Any) -> IO[bytes]:
+    stream: IO[bytes] = process.stdout
+    return stream
+
+
+def _send(out: IO[bytes], frame: Frame) -> None:
+    data = marshal.dumps(frame)
+    out.write(len(data).to_bytes(8, "little"))
+    out.write(data)
+    out.flush()
+
+
+def main() -> None:
+    """Read a plan, send frames; a failure is the last frame, as text."""
+    try:
+        run_shard(marshal.load(sys.stdin.buffer), sys.stdout.buffer)
+    except RepositoryError as error:
+        data = marshal.dumps((-1, True, str(error)))
+        sys.stdout.buffer.write(len(data).to_bytes(8, "little") + data)
+        sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    main()
