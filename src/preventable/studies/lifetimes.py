@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from itertools import pairwise
 from typing import Literal
 
@@ -32,6 +32,10 @@ Floats = NDArray[np.float64]
 By = Literal["all", "class", "component", "language", "year"]
 MINIMUM = 30
 """Smaller groups get their count and naive mean only."""
+WIDEST = 2.5
+"""A corrected median whose interval spans more than this factor is said to be unknown."""
+WEAKEST = 0.01
+"""Below this chance of a window the corrected curve is said to be unknown."""
 CURVE_POINTS = 160
 
 PUBLISHED: tuple[Mapping[str, object], ...] = tuple(
@@ -161,8 +165,12 @@ def lifetimes(
             whole = kind == "all"
             row, curve, fits = _group(
                 kind, label, part, cycles, start=lower, end=upper, first_date=first_date,
-                bootstrap=bootstrap if whole else 0,
+                bootstrap=bootstrap if whole else bootstrap // 2,
             )  # fmt: skip
+            if kind == "year":
+                narrow = "one year is too narrow a window to correct in"
+                row = msgspec.structs.replace(row, **_NOTHING, reason=narrow)
+                curve = None
             rows.append(row)
             if whole and curve is not None:
                 longest = curve.longest_days / DAYS_PER_YEAR
@@ -227,20 +235,31 @@ def _group(
         )
     except StatisticsInputError as error:
         reason = error.what
-    exponential = fit_lifetimes(data, "exponential")
-    weibull = fit_lifetimes(data, "weibull") if exponential is not None else None
+    rounding = float(np.median(list(cycles.values()))) if cycles else 0.0
+    exponential = fit_lifetimes(data, "exponential", rounding_days=rounding)
+    weibull = fit_lifetimes(data, "weibull", rounding_days=rounding) if exponential is not None else None
     if exponential is None:
         reason = (reason + "; " if reason else "") + (
             "the lifetimes seen are as even over their windows as if faults never ended: nothing can be fitted"
         )
     tau = conditional_kendall_tau(*window)
     low, high = _median_interval(curve)
+    if curve is not None and curve.weakest_window < WEAKEST:
+        reason = (reason + "; " if reason else "") + (
+            "the window is too narrow for the corrected curve of so few faults: its parts hardly overlap"
+        )
+    elif curve is not None and curve.low is not None and (low is None or high is None or high > WIDEST * low):
+        reason = (reason + "; " if reason else "") + (
+            "the window is too narrow for the corrected curve of so few faults: its median is only known from "
+            f"{'0' if low is None else f'{low:.1f}'} to {'beyond' if high is None else f'{high:.1f}'} years"
+        )
     best = _better(exponential, weibull)
+    known = curve if curve is not None and "too narrow" not in reason else None
     return (
         Group(
             **base,  # type: ignore[arg-type]  # members as declared
-            corrected_mean=curve.mean_days() / DAYS_PER_YEAR if curve else None,
-            corrected_median=_years(curve.quantile_days(0.5)) if curve else None,
+            corrected_mean=known.mean_days() / DAYS_PER_YEAR if known else None,
+            corrected_median=_years(known.quantile_days(0.5)) if known else None,
             corrected_low=low, corrected_high=high,
             exponential_mean=_years(exponential.mean_days if exponential else None),
             exponential_low=_years(exponential.mean_low if exponential else None),
@@ -252,7 +271,7 @@ def _group(
             hidden_share=_hidden(best, data) if best else None,
             tau=tau.tau, tau_p=tau.p_value, reason=reason,
         ),
-        curve,
+        known,
         [f for f in (exponential, weibull) if f is not None],
     )  # fmt: skip
 
@@ -269,30 +288,37 @@ def _sample(
     exact: Sequence[Event], censored: Sequence[Event], cycles: Mapping[str, int], *, start: date | None,
     end: date, first_date: date | None,
 ) -> LifetimeSample:  # fmt: skip
-    """Days of each fault and of its window; equal release dates become a third of the cycle.
+    """Days of each fault and of its window.
 
-    Two moments spread evenly over one cycle of L days lie L/3 apart on average; and release dates cannot
-    tell more.
+    A release stands for the cycle that it ends: both moments are taken to the middle of their cycles, and
+    the window begins where the first cycle in it does. Equal releases become a third of the cycle: two even
+    moments in L days lie L/3 apart on average, and release dates cannot tell more.
     """
+    began = float(_begin_of_first_cycle(exact, cycles, start).toordinal()) if start is not None else 0.0
     x, u, v = [], [], []
     for event in exact:
         if event.introduced is None:
             continue
-        days = float((event.fixed - event.introduced).days)
-        if days <= 0:
-            days = cycles.get(event.fixed_version or "", 1) / 3
-        latest = float((end - event.introduced).days)
-        earliest = float((start - event.introduced).days) if start is not None else -1.0
+        cycle = cycles.get(event.introduced_version or "", 0)
+        introduced = event.introduced.toordinal() - cycle / 2
+        fixed = event.fixed.toordinal() - cycles.get(event.fixed_version or "", 0) / 2
+        days = fixed - introduced if event.fixed > event.introduced else max(cycle, 1) / 3
+        earliest = began - introduced if start is not None else -1.0
         x.append(days)
         u.append(min(earliest, days))
-        v.append(max(latest, days))
+        v.append(max(end.toordinal() - introduced, days))
     window = (0.0, float("inf"))
     older: list[float] = []
     if first_date is not None and censored:
-        older = [float((e.fixed - first_date).days) for e in censored]
-        begin = max((start - first_date).days, 0) if start is not None else 0
-        window = (float(begin), float((end - first_date).days))
+        zero = first_date.toordinal()
+        older = [e.fixed.toordinal() - cycles.get(e.fixed_version or "", 0) / 2 - zero for e in censored]
+        window = (max(began - zero, 0.0) if start is not None else 0.0, float(end.toordinal() - zero))
     return sample(x, u, v, censored_days=older, censored_window=window)
+
+
+def _begin_of_first_cycle(exact: Sequence[Event], cycles: Mapping[str, int], start: date) -> date:
+    first = min(exact, key=lambda e: e.fixed)
+    return min(start, first.fixed - timedelta(days=cycles.get(first.fixed_version or "", 0)))
 
 
 def _groups(seen: Sequence[Event], kind: By) -> list[tuple[str, list[Event]]]:
@@ -425,7 +451,8 @@ def _sentences(
     if zero.records:
         said.append(
             f"{zero.records:,} records have a lifetime of zero or less by release dates: "
-            f"{zero.same_release:,} were introduced and fixed within one release cycle ({zero.reached_stable:,} of them are also "
+            f"{zero.same_release:,} were introduced and fixed within one release cycle "
+            f"({zero.reached_stable:,} of them are also "
             f"fixed in other branches, {zero.never_released:,} in none), {zero.fixed_before:,} are dated "
             "backwards."
         )
