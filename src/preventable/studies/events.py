@@ -87,15 +87,19 @@ def date_events(
         if advisory.withdrawn is not None:
             undated["withdrawn by its publisher"] += 1
             continue
-        ranges = [r for r in advisory.ranges if r.mainline] or [
-            r for r in advisory.ranges if not any(q.mainline for q in advisory.ranges)
-        ]
+        ranges = [r for r in advisory.ranges if r.mainline] or list(advisory.ranges)
         fixes = [(d, r) for r in ranges if (d := _date(dates, r.fixed_date, r.fixed_commit, r.fixed_version))]
+        versions = [r for r in advisory.ranges if not r.mainline]
+        if not fixes and all(r.fixed_version is None for r in ranges):
+            # A feed may give commits (no date at hand) and, in a second range, the releases of the same line.
+            fixes = [(d, r) for r in versions if (d := _date(dates, r.fixed_date, None, r.fixed_version))]
         if not fixes:
             undated[_why_undated(ranges)] += 1
             continue
         fixed, fix = min(fixes, key=lambda pair: pair[0])
         introduced, censored, origin = _introduction(ranges, dates)
+        if introduced is None and all(r.introduced_version is None for r in ranges):
+            introduced, censored, _ = _introduction(versions, dates)
         label = labels.get(advisory.id)
         files = [PurePosixPath(f) for f in advisory.files]
         events.append(
