@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from preventable.cli import output
-from preventable.cli.study_inputs import case_at, labeller, partial, study_options, warn_losses
+from preventable.cli.study_inputs import case_at, feeds_of, labeller, partial, study_options, warn_losses
 from preventable.errors import CaseError, InputError, UsageError
 from preventable.readers.case_file import CaseFile
 from preventable.studies import claims as study
@@ -72,9 +72,9 @@ def new(
     _unchanged(claims, lines, path)
     known = book.opened_claims(lines)
     inputs = None
-    if feeds or advisories:
+    if read_case is not None:
         inputs = read_inputs(
-            setting_of(read_case), base, [*feeds, *advisories], labeller=labeller(base),
+            setting_of(read_case), base, feeds_of(read_case, base, [*feeds, *advisories]), labeller=labeller(base),
             methodologies=taxonomy.methodologies, releases=releases, repository=repository, quiet=quiet,
         )  # fmt: skip
         warn_losses(inputs, quiet=quiet)
@@ -155,7 +155,7 @@ def test(
     for claim in written.values():
         claim.check(taxonomy.methodologies, read_case.file if read_case else "")
     inputs = read_inputs(
-        setting_of(read_case), base, [*feeds, *advisories], labeller=labeller(base),
+        setting_of(read_case), base, feeds_of(read_case, base, [*feeds, *advisories]), labeller=labeller(base),
         methodologies=taxonomy.methodologies, releases=releases, repository=repository, quiet=quiet,
     )  # fmt: skip
     warn_losses(inputs, quiet=quiet)

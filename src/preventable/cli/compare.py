@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from preventable.cli import output
-from preventable.cli.study_inputs import case_at, labeller, partial, study_options, warn_losses
+from preventable.cli.study_inputs import case_at, feeds_of, labeller, partial, study_options, warn_losses
 from preventable.errors import UsageError
 from preventable.records import NotAvailable
 from preventable.studies import compare as study
@@ -45,12 +45,12 @@ def command(
     """
     if tree is not None and not only_pairs:
         raise UsageError("--tree is for --pairs", hint="Exposure for the whole comparison comes from --exposure")
-    read_case, base = case_at(case)
+    read_case, base = case_at(case, [*feeds, *advisories])
     setting = setting_of(read_case)
     taxonomy = load_taxonomy(base)
     inputs = read_inputs(
-        setting, base, [*feeds, *advisories], labeller=labeller(base), methodologies=taxonomy.methodologies,
-        releases=releases, exposure=exposure, repository=repository, quiet=quiet,
+        setting, base, feeds_of(read_case, base, [*feeds, *advisories]), labeller=labeller(base),
+        methodologies=taxonomy.methodologies, releases=releases, exposure=exposure, repository=repository, quiet=quiet,
     )  # fmt: skip
     warn_losses(inputs, quiet=quiet)
     if only_pairs:

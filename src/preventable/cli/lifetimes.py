@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from preventable.cli import output
-from preventable.cli.study_inputs import case_at, labeller, partial, study_options, warn_losses
+from preventable.cli.study_inputs import case_at, feeds_of, labeller, partial, study_options, warn_losses
 from preventable.errors import InputError
 from preventable.studies.lifetimes import By, lifetimes
 from preventable.studies.setting import read_inputs, setting_of
@@ -38,10 +38,10 @@ def command(
     \b
     Example: preventable lifetimes curl-osv.json --repository curl/
     """
-    read_case, base = case_at(case)
+    read_case, base = case_at(case, [*feeds, *advisories])
     setting = setting_of(read_case)
     inputs = read_inputs(
-        setting, base, [*feeds, *advisories], labeller=labeller(base),
+        setting, base, feeds_of(read_case, base, [*feeds, *advisories]), labeller=labeller(base),
         methodologies=load_taxonomy(base).methodologies, releases=releases, repository=repository,
         quiet=quiet,
     )  # fmt: skip

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from preventable.classify.labeller import label_records
-from preventable.readers.case_file import CaseFile, find_case_file, read_case_file
-from preventable.studies.setting import Inputs, Labeller
+from preventable.cli.feeds import AdvisoriesSection
+from preventable.readers.case_file import CaseFile, find_case_file, parse_case, read_case_file
+from preventable.studies.setting import EMBEDDED_CASE, Inputs, Labeller, text_of
 from preventable.taxonomy.loader import load_taxonomy
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -26,21 +27,33 @@ def study_options(function: F) -> F:
         ),
         click.option("--releases", metavar="FILE", help="Release dates per version (endoflife.date's shape)."),
         click.option("--case", type=click.Path(path_type=Path), help="The case file; ./preventable.toml by default."),
-        click.option("--advisories", multiple=True, metavar="FEED", help="A feed; the same as an argument."),
+        click.option("-a", "--advisories", multiple=True, metavar="FEED", help="A feed; the same as an argument."),
         click.argument("feeds", nargs=-1, metavar="[FEEDS]..."),
     ):
         function = decorate(function)
     return function
 
 
-def case_at(case: Path | None) -> tuple[CaseFile | None, Path]:
-    """The case file and the directory that its names are relative to; none is no error."""
+def case_at(case: Path | None, feeds: Sequence[str] = ()) -> tuple[CaseFile | None, Path]:
+    """The case file and the directory that its names are relative to.
+
+    Without a case file there are defaults; without feeds too it is the embedded Linux case.
+    """
     path = case / "preventable.toml" if case is not None and case.is_dir() else case
     if path is None:
         path = find_case_file(Path())
+        if path is None and not feeds:
+            click.echo("no case and no feeds were given: using the embedded facts about Linux", err=True)
+            return parse_case(*text_of(EMBEDDED_CASE, Path())), Path()
         if path is None:
             return None, Path()
     return read_case_file(path), path.parent
+
+
+def feeds_of(case: CaseFile | None, base: Path, given: Sequence[str]) -> list[str]:
+    """The feeds that were given, else those of ``[advisories]``."""
+    section = case.decode("advisories", AdvisoriesSection) if case is not None and not given else None
+    return list(given) or [str(base / name) for name in (section.locations if section else ())]
 
 
 def labeller(base: Path) -> Labeller:

@@ -99,10 +99,11 @@ class Zero(msgspec.Struct, frozen=True):
     records: int
     same_release: int
     fixed_before: int
-    never_released: int
-    """Of the same release: no other branch is named, so that no release held the fault."""
-    reached_stable: int
-    """Of the same release: other branches are named; backports carried the introducing commit to users."""
+    never_released: int | None
+    """Of the same release: no other branch is named, so that no release held the fault. None: not known."""
+    reached_stable: int | None
+    """Of the same release: other branches were fixed too; they had the introducing commit as a backport, so that
+    users met a fault that no mainline release ever had. None: the data name no other branches."""
     ids: tuple[str, ...]
     treatment: str
 
@@ -346,12 +347,13 @@ def _zero(exact: Sequence[Event]) -> Zero:
     chosen = [e for e in exact if e.introduced is not None and e.fixed <= e.introduced]
     same = [e for e in chosen if e.fixed == e.introduced]
     branches = Counter(e.branches > 0 for e in same)
+    told = any(e.branches for e in exact)
     return Zero(
         records=len(chosen),
         same_release=len(same),
         fixed_before=len(chosen) - len(same),
-        never_released=branches[False],
-        reached_stable=branches[True],
+        never_released=branches[False] if told else None,
+        reached_stable=branches[True] if told else None,
         ids=tuple(sorted(e.id for e in chosen)),
         treatment="a third of the release cycle: the mean distance of two even moments within it",
     )
@@ -449,11 +451,14 @@ def _sentences(
             "left-censored and no mean."
         )
     if zero.records:
+        spread = (
+            f" ({zero.reached_stable:,} of them had been backported to stable branches, where users met a fault that "
+            f"no mainline release had; {zero.never_released:,} name no other branch)"
+            if zero.reached_stable is not None
+            else ""
+        )
         said.append(
-            f"{zero.records:,} records have a lifetime of zero or less by release dates: "
-            f"{zero.same_release:,} were introduced and fixed within one release cycle "
-            f"({zero.reached_stable:,} of them are also "
-            f"fixed in other branches, {zero.never_released:,} in none), {zero.fixed_before:,} are dated "
-            "backwards."
+            f"{zero.records:,} records have a lifetime of zero or less by release dates: {zero.same_release:,} were "
+            f"introduced and fixed within one release cycle{spread}, {zero.fixed_before:,} are dated backwards."
         )
     return tuple(said)

@@ -16,14 +16,17 @@ from preventable.readers.case_file import CaseFile
 from preventable.readers.exposure import ExposureFile, parse_exposure, read_exposure
 from preventable.readers.git_dates import commit_dates, tag_dates
 from preventable.readers.registry import Load, load
-from preventable.records import Advisory, Label, ReadReport
+from preventable.records import Advisory, CodeRange, Label, ReadReport
 from preventable.studies.compare import Reading, Sides
+from preventable.studies.embedded import embedded_releases, load_facts
 from preventable.studies.events import Dates, Events, date_events, window
 from preventable.studies.exposure import Exposure
 from preventable.taxonomy.loader import Methodology
 
 Labeller = Callable[[Sequence[Advisory]], Mapping[str, Label]]
 EMBEDDED = "embedded:"
+EMBEDDED_CASE = "embedded:linux/case.toml"
+NO_RECORDS = frozenset({"releases", "kev"})
 
 
 class Setting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -44,7 +47,6 @@ class Setting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     facts: tuple[str, ...] = ()
     """Facts files of pairs whose code is not at hand."""
     releases: str | None = None
-    feeds: tuple[str, ...] = ()
     first_release: str | None = None
     """The oldest release that can be told apart; what it introduced is only known to be older."""
     first_date: date | None = None
@@ -135,7 +137,7 @@ def read_inputs(
     Args:
         setting: of the case.
         base: directory that the names in the setting are relative to.
-        locations: advisory feeds and release dates, in any order; the setting's feeds if none is given.
+        locations: advisory feeds and release dates, in any order; the embedded Linux facts if none is given.
         labeller: advisories -> labels.
         methodologies: by id.
         releases: file of release dates, instead of the setting's.
@@ -145,30 +147,32 @@ def read_inputs(
     Raises:
         InputError: nothing usable, or no release dates where the records name only versions.
     """
-    names = list(locations) or [_beside(base, name) for name in setting.feeds]
-    if not names:
-        raise InputError(
-            "no advisories were named",
-            hint="Give the location of a feed, for example a clone of the kernel's vulns repository",
-        )
+    names = list(locations)
     if releases or setting.releases:
         names.append(releases or _beside(base, setting.releases or ""))
     loads = [load(name, quiet=quiet) for name in names]
     advisories = [a for one in loads for a in one.advisories]
-    if not advisories:
-        raise InputError("no advisory in the feeds that were named", hint="Release dates alone are no feed")
+    reports = [one.report for one in loads]
     versions = _versions(loads)
+    if locations:
+        if not advisories:
+            raise InputError("no advisory in the feeds that were named", hint="Release dates alone are no feed")
+        labels = labeller(advisories)
+    else:
+        advisories, labels, own = embedded_records()
+        reports += own
+    if not versions and any(a.feed == "kernel_cna" for a in advisories):
+        versions = embedded_releases()
     commits: Mapping[str, date] = {}
     if repository is not None:
         versions = {**versions, **tag_dates(repository)}
         wanted = {c for a in advisories for r in a.ranges for c in (r.introduced_commit, r.fixed_commit) if c}
         commits = commit_dates(repository, wanted)
     table = _exposure(exposure or setting.exposure, base if exposure is None else Path())
-    labels = labeller(advisories)
     place = Exposure(table.rows).component_of if table else _first_directory
     dates = Dates(versions, commits, setting.first_release, setting.first_date)
     events = date_events(advisories, labels, dates, place)
-    data_date = max((r.report.data_date for r in loads if r.advisories and r.report.data_date), default=None)
+    data_date = max((r.data_date for r in reports if r.data_date and r.format not in NO_RECORDS), default=None)
     if not events.events:
         why = "; ".join(f"{n:,}: {reason}" for reason, n in events.undated.items())
         raise InputError(
@@ -191,9 +195,37 @@ def read_inputs(
         start=start,
         end=end,
         data_date=data_date,
-        reports=tuple(one.report for one in loads),
+        reports=tuple(reports),
         releases=versions,
     )
+
+
+def embedded_records() -> tuple[list[Advisory], Mapping[str, Label], list[ReadReport]]:
+    """The embedded Linux facts as records without prose, with the labels that they were given."""
+    evidence = load_facts()
+    paths: dict[str, list[str]] = {}
+    for name, path in evidence.files.select("id", "path").iter_rows():
+        paths.setdefault(name, []).append(path)
+    spans: dict[str, list[CodeRange]] = {}
+    for row in evidence.ranges.iter_rows(named=True):
+        spans.setdefault(row["id"], []).append(
+            CodeRange(
+                introduced_version=row["introduced_version"], introduced_commit=row["introduced_commit"],
+                introduced_date=row["introduced"], fixed_version=row["fixed_version"],
+                fixed_commit=row["fixed_commit"], fixed_date=row["fixed"], mainline=row["mainline"],
+            )
+        )  # fmt: skip
+    advisories, labels = [], {}
+    columns = ("id", "feed", "published", "withdrawn", "weakness", "label_source", "cwe")
+    for name, feed, published, withdrawn, weakness, source, cwe in evidence.advisories.select(columns).iter_rows():
+        advisories.append(
+            Advisory(
+                id=name, feed=feed, file=f"{EMBEDDED}linux", published=published, withdrawn=withdrawn,
+                files=tuple(paths.get(name, ())), ranges=tuple(spans.get(name, ())),
+            )
+        )  # fmt: skip
+        labels[name] = Label(name, weakness, source, cwe)
+    return advisories, labels, list(evidence.reports)
 
 
 def text_of(name: str, base: Path) -> tuple[bytes, str]:

@@ -14,13 +14,14 @@ THRESHOLD = 20.0
 
 
 def section(envelope: Mapping[str, Any]) -> Section:
-    """The saved result of ``preventable claims test`` as sentences, e-values over time and confidence sequences."""
+    """The saved result of ``preventable claims test``: sentences, e-values over the looks, confidence sequences."""
     rows: Sequence[Mapping[str, Any]] = envelope["results"]
     history = list(envelope["history"])
     statements: Mapping[str, str] = envelope["statements"]
     how = (
-        "Mixture of likelihood ratios against the null that the rate ratio is at least the claimed bound; valid whenever one "
-        "looks (Ville). Only fixes after the opening count; rows marked descriptive speak of the time before and give no verdict. "
+        "Mixture of likelihood ratios against the null that the rate ratio is at least the claimed bound; valid whenever "
+        "one looks (Ville). Only fixes after the opening count; rows marked descriptive speak of the time before and "
+        "give no verdict. "
         "Supported needs the plain and the cluster-robust e-value; several claims are judged by e-BH."
     )
     ends = [r for r in rows if r["high"] is not None]
@@ -57,7 +58,7 @@ def _path(history: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         data.append({"claim": point["claim"], "look": look, "date": point["data_date"], "e": value})
     scale = alt.Scale(type="log")
     lines = (
-        alt.Chart(alt.Data(values=data))
+        alt.Chart(alt.InlineData(values=data))
         .mark_line(point=True)
         .encode(
             x=alt.X("look:Q", title="look", axis=alt.Axis(tickMinStep=1)),
@@ -67,7 +68,7 @@ def _path(history: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         )
     )
     rule = (
-        alt.Chart(alt.Data(values=[{"bar": THRESHOLD}]))
+        alt.Chart(alt.InlineData(values=[{"bar": THRESHOLD}]))
         .mark_rule(strokeDash=[4, 4])
         .encode(y=alt.Y("bar:Q", scale=scale))
     )
@@ -86,7 +87,7 @@ def _sequence(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         for r in rows
     ]
     scale = alt.Scale(type="log", domain=[0.001, 1000])
-    base = alt.Chart(alt.Data(values=data)).encode(
+    base = alt.Chart(alt.InlineData(values=data)).encode(
         y=alt.Y("claim:N", sort=None, title=None, axis=alt.Axis(labelLimit=340))
     )
     bars = base.mark_rule(strokeWidth=3).encode(

@@ -40,7 +40,7 @@ def section(envelope: Mapping[str, Any]) -> Section:
             Figure(
                 id="compare-new-side",
                 title=f"All {len(envelope['new_side'])} records whose fix touches the new language",
-                how="Each was read in full where a hand class stands; the machine's class is blind to path and language.",
+                how="Read in full where a hand class stands; the machine's class is blind to path and language.",
                 table=Table(_NEW, list(envelope["new_side"])),
             ),
         ),
@@ -61,10 +61,10 @@ def _forest(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             }
         )
     scale = alt.Scale(type="log", domain=[0.01, 100])
-    base = alt.Chart(alt.Data(values=data)).encode(
+    base = alt.Chart(alt.InlineData(values=data)).encode(
         y=alt.Y("what:N", sort=None, title=None, axis=alt.Axis(labelLimit=340))
     )
-    rule = alt.Chart(alt.Data(values=[{"x": 1}])).mark_rule(strokeDash=[4, 4]).encode(x=alt.X("x:Q", scale=scale))
+    rule = alt.Chart(alt.InlineData(values=[{"x": 1}])).mark_rule(strokeDash=[4, 4]).encode(x=alt.X("x:Q", scale=scale))
     bars = base.mark_rule(strokeWidth=2).encode(
         x=alt.X("low:Q", scale=scale, title="rate ratio, new over old (logarithmic; 1 = equal)"), x2="high:Q"
     )

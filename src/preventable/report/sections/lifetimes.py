@@ -16,9 +16,9 @@ def section(envelope: Mapping[str, Any]) -> Section:
     curves = [c for c in envelope["curves"] if c["name"] in ("naive", "corrected", "exponential", "weibull")]
     zero = envelope["zero"]
     how = (
-        f"Introduced to fixed, by release dates or commits. {envelope['truncation'].capitalize()} truncation is corrected by "
-        "non-parametric maximum likelihood (Lynden-Bell; Efron and Petrosian; Shen), the band is a bootstrap's; the fitted "
-        "families are drawn given that a lifetime is observable at all. Nothing is known beyond "
+        f"Introduced to fixed, by release dates or commits. {envelope['truncation'].capitalize()} truncation is "
+        "corrected by non-parametric maximum likelihood (Lynden-Bell; Efron and Petrosian; Shen), the band is a bootstrap's; the "
+        "fitted families are drawn given that a lifetime is observable at all. Nothing is known beyond "
         f"{envelope['longest_years']:.1f} years."
     )
     return Section(
@@ -37,8 +37,8 @@ def section(envelope: Mapping[str, Any]) -> Section:
             Figure(
                 id="lifetimes-zero",
                 title=f"{zero['records']:,} records live no day by release dates",
-                how=f"{zero['same_release']:,} have one release for introduction and fix: {zero['reached_stable']:,} of them are "
-                f"fixed in further branches too. {zero['fixed_before']:,} are dated backwards. They enter as {zero['treatment']}.",
+                how=f"{zero['same_release']:,} have one release for introduction and fix, {zero['fixed_before']:,} are "
+                f"dated backwards. They enter as {zero['treatment']}.",
             ),
             Figure(
                 id="lifetimes-published",
@@ -60,12 +60,12 @@ def _survival(curves: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     x = alt.X("years:Q", title="years since introduction")
     y = alt.Y("alive:Q", title="share still alive", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%"))
     layers = [
-        alt.Chart(alt.Data(values=lines))
+        alt.Chart(alt.InlineData(values=lines))
         .mark_line(interpolate="step-after")
         .encode(x=x, y=y, color=alt.Color("curve:N", title=None), strokeDash=alt.StrokeDash("curve:N", title=None))
     ]
     if band:
-        area = alt.Chart(alt.Data(values=band)).mark_area(opacity=0.2, interpolate="step-after")
+        area = alt.Chart(alt.InlineData(values=band)).mark_area(opacity=0.2, interpolate="step-after")
         layers.insert(0, area.encode(x="years:Q", y=alt.Y("low:Q", title="share still alive"), y2="high:Q"))
     chart: dict[str, Any] = alt.layer(*layers).properties(width="container").to_dict()
     return chart

@@ -19,8 +19,9 @@ def section(envelope: Mapping[str, Any]) -> Section:
             Figure(
                 id="pairs-table",
                 title=f"{len(rows)} pairs, {sum(r['ratio'] is not None for r in rows)} of them with a rate ratio",
-                how="Both sides are counted over the days on which both were there, inside the numbering regime. No ratio "
-                "stands without functional overlap and stated deployment. " + " ".join(envelope["caveats"].values()),
+                how="Both sides are counted over the days on which both were there, inside the numbering regime. No "
+                "ratio stands without functional overlap and stated deployment. "
+                + " ".join(envelope["caveats"].values()),
                 table=Table(_COLUMNS, list(rows)),
             ),
         ),
@@ -34,8 +35,8 @@ def _sentence(row: Mapping[str, Any]) -> str:
     high = "unbounded" if row["high"] is None else f"{row['high']:.2g}"
     young = f" But {'; '.join(row['too_young'])}." if row["too_young"] else ""
     return (
-        f"{head}: {row['events_new']} and {row['events_old']} vulnerabilities from {row['start']} to {row['end']}, a rate "
-        f"ratio of {row['ratio']:.2g} (from {row['low']:.2g} to {high}, unadjusted).{young}"
+        f"{head}: {row['events_new']} and {row['events_old']} vulnerabilities from {row['start']} to {row['end']}, "
+        f"a rate ratio of {row['ratio']:.2g} (from {row['low']:.2g} to {high}, unadjusted).{young}"
     )
 
 
