@@ -27,6 +27,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "facts": ("facts", "keep facts without prose; how the embedded case was made"),
     "census": ("census", "count what is there: lines, unsafe Rust, coupling; compare two trees"),
     "gate": ("gate", "hold the line: no new C or unsafe where the case file says so"),
+    "compare": ("compare", "Does the newcomer hold up? Rates by language, their ratio, counterparts."),
+    "lifetimes": ("lifetimes", "How long faults live, corrected for what the data cannot show."),
+    "claims": ("claims", "Claims written down before the data, tested so that one may look every day."),
     "ports": ("ports", "which platforms lose what when a package starts to need a toolchain"),
 }
 
