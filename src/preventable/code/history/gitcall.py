@@ -128,6 +128,11 @@ class Repository:
         found = self.try_run("config", "--get-regexp", r"^remote\..*\.promisor$")
         return bool(found and b"true" in found)
 
+    def missing_objects(self, revision: str) -> int:
+        """Number of objects of a history that are not here."""
+        listing = self.run("rev-list", "--objects", "--missing=print", revision, "--")
+        return sum(1 for line in listing.splitlines() if line.startswith(b"?"))
+
     def replaced(self) -> int:
         """Number of replace refs and grafts, which change the history that git shows."""
         replaced = len(self.run("replace", "--list").split())
@@ -140,9 +145,7 @@ class Repository:
 
 
 def _environment(more: Mapping[str, str]) -> dict[str, str]:
-    environment = {
-        k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k == "GIT_CONFIG_GLOBAL"
-    }
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k == "GIT_CONFIG_GLOBAL"}
     environment.update(
         GIT_NO_LAZY_FETCH="1", GIT_TERMINAL_PROMPT="0", GIT_OPTIONAL_LOCKS="0", LC_ALL="C", GIT_PAGER="cat"
     )

@@ -36,8 +36,11 @@ class Observer(Protocol):
     the call, and do not keep them (the arrays of a file may be kept; they never change).
     """
 
-    before: Collection[int]
-    after: Collection[int]
+    @property
+    def before(self) -> Collection[int]: ...
+
+    @property
+    def after(self) -> Collection[int]: ...
 
     def see_before(self, index: int, tree: Tree, changes: Sequence[Change]) -> None:
         """Called when commit ``index`` is about to be applied.
@@ -146,6 +149,17 @@ class Replay:
     def tree(self, index: int) -> Tree:
         """The state at a commit that is still held (the last one applied always is)."""
         return self._trees[index]
+
+    def held(self) -> dict[int, Tree]:
+        """The states that later commits still need, by commit; complete between two steps only."""
+        return self._trees
+
+    def resume(self, start: int, paths: Paths, trees: dict[int, Tree], unknown_files: list[tuple[int, bytes]]) -> None:
+        """Go on from a saved state: what :attr:`next`, :attr:`paths` and :meth:`held` were then."""
+        self.next, self.paths, self._trees, self.unknown_files = start, paths, trees, unknown_files
+        for index in range(start):
+            for parent in self.commits.parents(index):
+                self._children[parent] -= 1
 
     def _release(self) -> list[Change]:
         """All parts of the next commit, shown to those who want to see it before it is applied."""

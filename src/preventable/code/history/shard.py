@@ -312,9 +312,7 @@ class MergeReader:
         self._spaced = None if spaced is None else Lookahead(spaced)
         self._at = 0
 
-    def read(
-        self, commit: bytes, parents: Sequence[bytes]
-    ) -> tuple[list[tuple[bytes, int]], list[Weave], list[Weave]]:
+    def read(self, commit: bytes, parents: Sequence[bytes]) -> tuple[list[tuple[bytes, int]], list[Weave], list[Weave]]:
         """Takes, weaves and weaves with whitespace ignored of the next merge."""
         weaves = self._weaves(self._combined, len(parents))
         weaves_w = [] if self._spaced is None else self._weaves(self._spaced, len(parents))
