@@ -30,6 +30,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "compare": ("compare", "Does the newcomer hold up? Rates by language, their ratio, counterparts."),
     "lifetimes": ("lifetimes", "How long faults live, corrected for what the data cannot show."),
     "claims": ("claims", "Claims written down before the data, tested so that one may look every day."),
+    "lineage": ("lineage", "how old the code is: surviving lines by cohort, survival, churn"),
+    "contributors": ("contributors", "who keeps the code: active, new and leaving authors, in counts"),
     "ports": ("ports", "which platforms lose what when a package starts to need a toolchain"),
 }
 
