@@ -27,14 +27,34 @@ from preventable.records import FailedRow
 Ints = np.ndarray[tuple[int], np.dtype[np.int64]]
 Kind = Literal["Sources", "Packages"]
 
-_SOURCE_FIELDS = (
-    "Package Version Architecture Maintainer Uploaders Extra-Source-Only Build-Depends Build-Depends-Arch "
-    "Build-Depends-Indep Build-Conflicts Build-Conflicts-Arch Build-Conflicts-Indep"
-).split()
-_BINARY_FIELDS = (
-    "Package Version Architecture Source Essential Priority Multi-Arch Provides Depends Pre-Depends "
-    "Conflicts Breaks"
-).split()
+_SOURCE_FIELDS = [
+    "Package",
+    "Version",
+    "Architecture",
+    "Maintainer",
+    "Uploaders",
+    "Extra-Source-Only",
+    "Build-Depends",
+    "Build-Depends-Arch",
+    "Build-Depends-Indep",
+    "Build-Conflicts",
+    "Build-Conflicts-Arch",
+    "Build-Conflicts-Indep",
+]
+_BINARY_FIELDS = [
+    "Package",
+    "Version",
+    "Architecture",
+    "Source",
+    "Essential",
+    "Priority",
+    "Multi-Arch",
+    "Provides",
+    "Depends",
+    "Pre-Depends",
+    "Conflicts",
+    "Breaks",
+]
 _WITNESSES = ("Filename", "SHA256", "Size", "Directory", "Checksums-Sha256", "Format", "Maintainer")
 """Fields which a real index has in every stanza; a last stanza without them was cut off."""
 
@@ -79,7 +99,7 @@ class Index(msgspec.Struct, frozen=True):
     file: str
     kind: Kind
     architecture: str | None
-    """Of a ``Packages`` index: the one architecture its stanzas name beside ``all``; ``None`` if only ``all``."""
+    """Of a ``Packages`` index: the one architecture that its stanzas name beside ``all``, if any."""
     sources: list[SourcePackage]
     binaries: list[BinaryPackage]
     failed: tuple[FailedRow, ...]
@@ -403,7 +423,8 @@ def builds_for(source: SourcePackage, architecture: str, *, arch_only: bool = Fa
 
     Example:
         >>> from preventable.readers.debian_relations import RelationPool
-        >>> s = read_index(b"Package: a\\nBinary: a\\nVersion: 1\\nArchitecture: all\\n", "Sources", RelationPool())
+        >>> text = b"Package: a\\nBinary: a\\nVersion: 1\\nArchitecture: all\\n"
+        >>> s = read_index(text, "Sources", RelationPool())
         >>> builds_for(s.sources[0], "amd64"), builds_for(s.sources[0], "amd64", arch_only=True)
         (True, False)
     """

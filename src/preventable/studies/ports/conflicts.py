@@ -19,20 +19,18 @@ from collections.abc import Iterable
 import msgspec
 import numpy as np
 from pysat.solvers import Solver
-from scipy.sparse import csr_matrix
-from scipy.sparse.csgraph import connected_components
 
 from preventable.studies.ports.fixpoint import BY_CONFLICT, Propagation
 from preventable.studies.ports.model import ArchiveModel, Flags, Ints, Rows, rows_of
 
 
 class Survey(msgspec.Struct, frozen=True):
-    """The default choices of a state, and the conflict-relevant packages that each binary package reaches by them."""
+    """The default choices of a state, and what each binary package reaches by them."""
 
     choice: Ints
     """Clause to its chosen candidate, or -1."""
     reach: list[int]
-    """Binary package to its bits."""
+    """Binary package to the conflict-relevant packages in its closure, one bit each."""
     suspects: Ints
 
 
@@ -65,13 +63,13 @@ class Witnesses:
         return Survey(choice, reach, self._suspects(state, choice, everyone, reach))
 
     def resurvey(self, state: Propagation, before: Survey) -> Ints:
-        """Suspects among the living nodes whose choices are not those of an earlier survey of the same model."""
+        """Suspects among the living nodes whose choices are not those of an earlier survey."""
         model = self.model
         choice = _first_living(model, state.dead)
         switched = np.flatnonzero((choice != before.choice) & (choice >= 0)).astype(np.int32)
         changed = np.zeros(len(state.dead), dtype=np.bool_)
         front = np.unique(state.need_of.gather(switched))
-        vital = [np.flatnonzero(model.bin_essential)]
+        vital: list[Ints] = [np.flatnonzero(model.bin_essential)]
         if model.build_essential >= 0:
             vital.append(choice[[model.build_essential]])
             if model.build_essential in switched:
@@ -171,13 +169,66 @@ class Witnesses:
         return known
 
 
+_SMALL_GRAPH = 20_000
+
+
 def _components(heads: Ints, tails: Ints, size: int) -> tuple[int, Ints]:
-    """Strongly connected components of a graph."""
+    """Strongly connected components of a graph; labels are no order, only names."""
     if not size:
         return 0, np.zeros(0, np.int32)
+    if size <= _SMALL_GRAPH:
+        return _tarjan(heads, tails, size)
+    # SciPy takes longer to import than a second question may last, so only the first one pays for it.
+    from scipy.sparse import csr_matrix  # noqa: PLC0415
+    from scipy.sparse.csgraph import connected_components  # noqa: PLC0415
+
     graph = csr_matrix((np.ones(len(heads), np.int8), (heads, tails)), shape=(size, size))
     count, label = connected_components(graph, directed=True, connection="strong")
     return int(count), label
+
+
+def _tarjan(heads: Ints, tails: Ints, size: int) -> tuple[int, Ints]:
+    """Tarjan's algorithm without recursion. Source: doi:10.1137/0201010."""
+    order = np.argsort(heads, kind="stable")
+    starts = np.searchsorted(heads[order], np.arange(size + 1)).tolist()
+    edges = tails[order].tolist()
+    index, low, label = [-1] * size, [0] * size, [-1] * size
+    stack: list[int] = []
+    count = number = 0
+    for root in range(size):
+        if index[root] >= 0:
+            continue
+        work = [(root, starts[root])]
+        index[root] = low[root] = number
+        number += 1
+        stack.append(root)
+        while work:
+            node, at = work.pop()
+            end = starts[node + 1]
+            while at < end:
+                other = edges[at]
+                at += 1
+                if index[other] < 0:
+                    work.append((node, at))
+                    index[other] = low[other] = number
+                    number += 1
+                    stack.append(other)
+                    work.append((other, starts[other]))
+                    break
+                if label[other] < 0 and index[other] < low[node]:
+                    low[node] = index[other]
+            else:
+                if low[node] == index[node]:
+                    while True:
+                        member = stack.pop()
+                        label[member] = count
+                        if member == node:
+                            break
+                    count += 1
+                if work:
+                    parent = work[-1][0]
+                    low[parent] = min(low[parent], low[node])
+    return count, np.array(label, dtype=np.int32)
 
 
 def _first_living(model: ArchiveModel, dead: Flags) -> Ints:

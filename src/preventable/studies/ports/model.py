@@ -8,6 +8,7 @@ build dependencies, ``build-essential``, and everything requires the packages ma
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -16,8 +17,8 @@ from preventable.readers.debian import BinaryPackage, SourcePackage, builds_for
 from preventable.readers.debian_relations import RelationPool
 from preventable.readers.debian_version import version_ranks
 
-Ints = np.ndarray[tuple[int], np.dtype[np.int32]]
-Flags = np.ndarray[tuple[int], np.dtype[np.bool_]]
+Ints = np.ndarray[Any, np.dtype[np.integer[Any]]]
+Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 class Policy(msgspec.Struct, frozen=True):
@@ -28,7 +29,7 @@ class Policy(msgspec.Struct, frozen=True):
     first_alternative: bool = False
     """Only the first alternative that is left after restrictions counts, as sbuild resolves them."""
     arch_only: bool = False
-    """Build only architecture-dependent binaries: without Build-Depends-Indep and without sources of arch:all only."""
+    """Build only what depends on the architecture: no Build-Depends-Indep, no sources of arch:all only."""
 
 
 class Rows(msgspec.Struct, frozen=True):
@@ -259,7 +260,7 @@ def build_model(
 
 
 def _newest(sources: Sequence[SourcePackage], arrays: PoolArrays) -> tuple[dict[str, int], Flags]:
-    """The newest version of each source; versions kept only for others' sake (Extra-Source-Only) yield to live ones."""
+    """The newest version of each source; Extra-Source-Only ones yield to live ones."""
     rank = arrays.version_rank
     versions = arrays.pool.versions
     best: dict[str, tuple[bool, int, int]] = {}

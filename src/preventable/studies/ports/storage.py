@@ -25,11 +25,18 @@ from preventable.studies.ports.fixpoint import Propagation
 from preventable.studies.ports.model import ArchiveModel, Policy, Rows
 
 _FORMAT = 1
-_NAMES = (
-    "bin_name bin_version bin_source_name bin_priority src_name src_version src_people clause_text".split()
-)
-_ARRAYS = "bin_source bin_all bin_stale bin_essential src_newest src_any".split()
-_ROWS = "requires candidates conflicts".split()
+_NAMES = [
+    "bin_name",
+    "bin_version",
+    "bin_source_name",
+    "bin_priority",
+    "src_name",
+    "src_version",
+    "src_people",
+    "clause_text",
+]
+_ARRAYS = ["bin_source", "bin_all", "bin_stale", "bin_essential", "src_newest", "src_any"]
+_ROWS = ["requires", "candidates", "conflicts"]
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -121,15 +128,16 @@ def load(folder: Path, key: str) -> Prepared | None:
         def rows(name: str) -> Rows:
             return Rows(arrays[f"{name}.starts"], arrays[f"{name}.values"])
 
-        model = ArchiveModel(
-            suite=document["suite"],
-            architecture=document["architecture"],
-            policy=msgspec.convert(document["policy"], Policy),
-            build_essential=document["build_essential"],
+        members: dict[str, Any] = {
+            "suite": document["suite"],
+            "architecture": document["architecture"],
+            "policy": msgspec.convert(document["policy"], Policy),
+            "build_essential": document["build_essential"],
             **names,
             **{name: arrays[name] for name in _ARRAYS},
             **{name: rows(name) for name in _ROWS},
-        )
+        }
+        model = ArchiveModel(**members)
         state = Propagation(model, rows("need_of"), rows("offer_of"))
         for name in ("dead", "left", "cause", "when"):
             setattr(state, name, arrays[f"state.{name}"].copy())
