@@ -262,7 +262,7 @@ def _scenario(
     scope = _scope(model, names, question)
     answer.rows = [_row(model, level, scope) for level in outcome.levels.values()]
     answer.limits.extend(_consequences(model, outcome))
-    base = _base_sources(model, baseline, outcome)
+    base = [s for s in _base_sources(model, baseline, outcome) if s not in roots]
     if base:
         first = min(outcome.first_round.get(names.newest[s], 0) for s in base)
         earliest = [s for s in base if outcome.first_round.get(names.newest[s], 0) == first]
@@ -290,7 +290,7 @@ def _scenario(
                     r for r in answer.reasons if r["level"] == row["level"] or row["level"] == "full"
                 ]
     for name in dict.fromkeys((*question.remove, *question.requires)):
-        answer.bootstrap.append(bootstrap(model, baseline, names, name))
+        answer.bootstrap.extend(bootstraps(model, baseline, names, name))
 
 
 def _tool_facts(
@@ -496,6 +496,28 @@ def closure(model: ArchiveModel, baseline: Baseline, roots: Sequence[int]) -> se
     return seen
 
 
+def bootstraps(model: ArchiveModel, baseline: Baseline, names: Names, name: str) -> list[dict[str, Any]]:
+    """The toolchain's bootstrap; for a package of defaults also that of what it depends on.
+
+    ``golang-go`` and ``default-jdk`` hold no compiler: they depend on the one that is.
+    """
+    first = bootstrap(model, baseline, names, name)
+    out = [first]
+    plain = name.removeprefix("src:").removeprefix("bin:")
+    if first["verdict"] != "yes":
+        return out
+    base = closure(model, baseline, _roots_of_everything(model))
+    own = {model.bin_source_name[i] for i in names.binaries(plain)}
+    for i in names.binaries(plain)[:1]:
+        for clause in model.requires[i].tolist():
+            living = [c for c in model.candidates[clause].tolist() if not baseline.state.dead[c]]
+            if living and living[0] not in base and model.bin_source_name[living[0]] not in own:
+                own.add(model.bin_source_name[living[0]])
+                more = bootstrap(model, baseline, names, f"src:{model.bin_source_name[living[0]]}")
+                out.append({**more, "tool": name, "via": model.bin_name[living[0]]})
+    return out
+
+
 _PROFILE = re.compile(r"<([^<>]+)>")
 
 
@@ -634,7 +656,7 @@ def _today(
                 "binaries_need_at_run_time": len([i for i in runs.tolist() if i not in removed]),
             }
         )
-        answer.bootstrap.append(bootstrap(model, baseline, names, name))
+        answer.bootstrap.extend(bootstraps(model, baseline, names, name))
         for package in question.packages:
             if names.nodes(package):
                 answer.needs.append(
