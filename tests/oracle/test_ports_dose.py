@@ -136,7 +136,7 @@ def field_of(stanza: str, field: str) -> str:
 def iterate_dose(
     folder: Path, sources: Path, packages: list[str], tool: str, base: tuple[set[str], set[str]]
 ) -> list[tuple[set[str], set[str]]]:
-    """Remove, ask dose, remove the binaries of what it calls unbuildable, ask again, until nothing changes."""
+    """Remove, ask dose, remove the binaries of what it calls unbuildable, and again, until all is quiet."""
     file = folder / "Packages_now"
     now = [p for p in packages if field_of(p, "Source") != tool]
     levels: list[tuple[set[str], set[str]]] = []

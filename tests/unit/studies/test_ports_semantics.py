@@ -216,7 +216,7 @@ def test_14_native_and_any(tmp_path: Path) -> None:
 
 
 def test_15_source_granularity_is_said(tmp_path: Path) -> None:
-    """gcc needs cargo for one front end and takes build-essential along: said, with rows that keep the base."""
+    """gcc needs cargo for one front end and takes build-essential along: said, with rows without."""
     sources = [TOOL[0], source("gcc", "rustc"), source("leaf")]
     be = "Package: build-essential\nVersion: 2\nArchitecture: amd64\nDepends: gcc\nFilename: x"
     p = prepare(tmp_path, sources, [TOOL[1], be, binary("gcc"), binary("leaf")])
@@ -259,7 +259,7 @@ def test_17_build_essential_and_essential_are_implied(tmp_path: Path) -> None:
 
 
 def test_18_stale_binaries(tmp_path: Path) -> None:
-    """A binary of an older source version goes with the newest version's buildability, and is counted stale."""
+    """A binary of an older source version goes with the newest version's buildability."""
     sources = [TOOL[0], source("s", "rustc", version="2")]
     stale = "Package: s\nVersion: 1\nArchitecture: amd64\nSource: s (1)\nFilename: x"
     p = prepare(tmp_path, sources, [TOOL[1], stale])
@@ -268,7 +268,7 @@ def test_18_stale_binaries(tmp_path: Path) -> None:
 
 
 def test_conflicts_decide_what_is_left(tmp_path: Path) -> None:
-    """When the only remaining alternatives exclude each other, the source is lost though each is installable."""
+    """When the only remaining alternatives exclude each other, the source is lost."""
     sources = [TOOL[0], source("s", "rustc | a, b"), source("a"), source("b")]
     packages = [TOOL[1], binary("a"), binary("b", Conflicts="a")]
     p = prepare(tmp_path, sources, packages)
