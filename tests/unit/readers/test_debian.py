@@ -73,7 +73,7 @@ def test_sources_as_python_debian_reads_them() -> None:
     own = index.sources[0]
     assert (own.name, own.version, own.architecture) == (other["Package"], other["Version"], "any all")
     assert len(pool.fields[own.depends]) == len(other.relations["build-depends"])
-    restriction = [r for r in pool.restrictions if r.arches][0]
+    restriction = next(r for r in pool.restrictions if r.arches)
     assert restriction.arches == ("amd64", "arm64")
     assert restriction.profiles == (("!pkg.apt.nosqv",),)
 

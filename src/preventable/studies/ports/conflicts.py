@@ -141,8 +141,9 @@ class Witnesses:
             own[label[u]] |= known[v]
         a, b = component[place[parent[inside]]], component[place[child[inside]]]
         between = a != b
-        edges = np.unique(a[between].astype(np.int64) * max(count, 1) + b[between])
-        heads, tails = edges // max(count, 1), edges % max(count, 1)
+        heads, tails = a[between], b[between]
+        by_head = np.argsort(heads, kind="stable")
+        heads, tails = heads[by_head], tails[by_head]
         starts = np.searchsorted(heads, np.arange(count + 1)).tolist()
         tail = tails.tolist()
         for c in _topological(heads, tails, count):
@@ -308,15 +309,27 @@ class Installer:
         return number
 
     def _tell(self, node: int) -> None:
+        """Add the clauses of a node and of what its first alternatives bring along: it will ask for them next."""
+        todo = [node]
+        while todo:
+            one = todo.pop()
+            if one not in self._told:
+                todo.extend(self._tell_one(one))
+
+    def _tell_one(self, node: int) -> list[int]:
         model, own = self.model, self._variable(node)
         self._told.add(node)
+        likely: list[int] = []
         clauses = model.requires[node].tolist()
         if node >= model.n_bin and model.build_essential >= 0:
             clauses.append(model.build_essential)
         for clause in set(clauses):
-            self._solver.add_clause([-own, *(self._variable(q) for q in model.candidates[clause].tolist())])
+            options = model.candidates[clause].tolist()
+            self._solver.add_clause([-own, *map(self._variable, options)])
+            likely.extend(options[:1])
         for q in model.conflicts[node].tolist():
             self._solver.add_clause([-own, -self._variable(q)])
+        return likely
 
     def witness(self, node: int, state: Propagation) -> list[int] | None:
         """Packages, of those not gone, that install (build) the node; ``None`` if there is no such set."""
@@ -336,9 +349,9 @@ class Installer:
             fixed.extend(-self._var[p] for p in absent if p in self._var)
             if not self._solver.solve(assumptions=fixed):
                 return None
-            used = [self._node[v] for v in self._solver.get_model() or () if v > 0]
-            used = [p for p in used if 0 <= p < model.n_bin]
-            untold = [p for p in used if p not in self._told]
+            names, n_bin, told = self._node, model.n_bin, self._told
+            used = [p for v in self._solver.get_model() or () if v > 0 and 0 <= (p := names[v]) < n_bin]
+            untold = [p for p in used if p not in told]
             if not untold:
                 return used
             for p in untold:
