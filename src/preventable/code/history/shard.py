@@ -20,6 +20,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, Any
 
+from preventable.code.history.addedtext import AddedText
 from preventable.code.history.diffparse import Change, Weave, parse_change, parse_weave, unquote
 from preventable.code.history.gitcall import Repository
 from preventable.errors import RepositoryError
@@ -142,7 +143,8 @@ def run_shard(plan: Mapping[str, Any], out: IO[bytes]) -> None:
 
     Args:
         plan: ``git_dir``; ``chunks``: end, start and the ids of the commits between; ``parents``: merge id →
-            ids of its parents; ``whitespace``: find whitespace-only changes; ``ignored``: ids to be ignored.
+            ids of its parents; ``whitespace``: find whitespace-only changes; ``ignored``: ids to be ignored;
+            ``text``: file for the words of the code that was added, or None.
         out: where frames go.
     """
     repository = Repository.at_git_dir(plan["git_dir"])
@@ -165,6 +167,7 @@ def run_shard(plan: Mapping[str, Any], out: IO[bytes]) -> None:
         if whitespace:
             started.append(repository.start(*COMBINED, "-w", stdin=_feed(merges)))
             spaced = _Lookahead(Sections(_stdout(started[-1]), merges))
+    text = AddedText() if plan["text"] else None
     at = merge_number = 0
     for chunk_end, first_position, commits in chunks:
         frame: Frame = (chunk_end, False, [])
@@ -187,6 +190,8 @@ def run_shard(plan: Mapping[str, Any], out: IO[bytes]) -> None:
                 for section in sections.of(at):
                     change = parse_change(section, whitespace=whitespace, ignored=skip)
                     if change is not None:
+                        if text is not None:
+                            text.add(first_position + offset, change[0], change[1], section)
                         changes.append(change)
                         size += 1
                         if size >= FRAME_CHANGES:
@@ -197,6 +202,8 @@ def run_shard(plan: Mapping[str, Any], out: IO[bytes]) -> None:
             if changes or takes or weaves:
                 frame[2].append((first_position + offset, changes, takes, weaves, weaves_w))
                 size += len(takes) + len(weaves)
+        if text is not None and chunk_end == chunks[-1][0]:
+            text.save(plan["text"])  # before the last frame: who has that may read the file
         _send(out, (chunk_end, True, frame[2]))
     for process in started:
         if process.wait() != 0:
