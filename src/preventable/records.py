@@ -125,6 +125,8 @@ class Label(msgspec.Struct, frozen=True):
     """Id of the weakness class, or ``unknown``."""
     source: str
     """``cwe``, ``rules``, ``model``, ``audit`` or ``none``."""
+    cwe: int | None = None
+    """The CWE the label stands for, where one was given or the words name one."""
     reasons: tuple[LabelReason, ...] = ()
 
 

@@ -18,6 +18,9 @@ from preventable.version import __version__
 
 COMMANDS: dict[str, tuple[str, str]] = {
     # name: (module inside preventable.cli, one-line help; the module is imported only when it is called)
+    "census": ("census", "count what is there: lines, unsafe Rust, coupling; compare two trees"),
+    "gate": ("gate", "hold the line: no new C or unsafe where the case file says so"),
+    "ports": ("ports", "which platforms lose what when a package starts to need a toolchain"),
 }
 
 
@@ -41,9 +44,7 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, help_line) for name, (_, help_line) in COMMANDS.items()])
 
 
-@click.group(
-    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
-)
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, "-V", "--version", prog_name="preventable")
 def preventable() -> None:
     """How much of a code base's vulnerabilities was structurally preventable, from data anyone can re-check.

@@ -91,9 +91,7 @@ def render_rows(rows: Sequence[Row], fmt: str, columns: Sequence[str]) -> str:
     cells = [[_cell(row[c]) for c in columns] for row in rows]
     if fmt == "markdown":
         cells = [[cell.replace("|", "\\|").replace("<", "&lt;") for cell in row] for row in cells]
-    numeric = [
-        all(isinstance(row[c], int | float) or row[c] is None for row in rows) and bool(rows) for c in columns
-    ]
+    numeric = [all(isinstance(row[c], int | float) or row[c] is None for row in rows) and bool(rows) for c in columns]
     text: str = tabulate(
         cells,
         headers=list(columns),

@@ -1,0 +1,146 @@
+"""A class from words: sanitizers' signatures first, then phrases, by the codebook's order of precedence."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from functools import cache
+from importlib.resources import files
+from typing import Literal
+
+import msgspec
+
+from preventable.records import Advisory, Label, LabelReason, Span
+from preventable.taxonomy.loader import UNKNOWN
+
+# Strength of a match by class: (signature in the text, phrase in the title, phrase in the text). A
+# consequence beats a trigger, a tool's line beats a person's word, a title beats the body.
+_STRENGTH: dict[str, tuple[int, int, int]] = {
+    "temporal": (100, 95, 80),
+    "spatial": (100, 95, 80),
+    "initialization": (100, 95, 80),
+    "type": (100, 95, 80),
+    "null": (85, 94, 78),
+    "divide": (84, 93, 70),
+    "integer": (72, 76, 66),
+    "leak": (79, 88, 50),
+    "deadlock": (77, 87, 52),
+    "side-channel": (62, 91, 46),
+    "injection": (62, 86, 60),
+    "path": (62, 86, 59),
+    "crypto": (62, 74, 56),
+    "access-control": (62, 73, 55),
+    "exposure": (62, 72, 54),
+    "exhaustion": (60, 71, 48),
+    "race": (65, 58, 40),
+    "hardware": (30, 34, 29),
+    "configuration": (30, 34, 27),
+    "assertion": (26, 32, 24),
+    "error-handling": (20, 28, 18),
+}
+_NEGATION = re.compile(r"(?:\bno|\bnot|\bnever|\bwithout|\bnor|isn't|doesn't|cannot)\s+(?:an?\s+|any\s+|the\s+)?$")
+
+
+class Match(msgspec.Struct, frozen=True):
+    """One rule that matched: where, what it stands for, and how strong it is."""
+
+    weakness: str
+    cwe: int
+    kind: Literal["signature", "phrase"]
+    words: str
+    field: Literal["title", "text"]
+    start: int
+    end: int
+    strength: int
+
+
+class _Rule(msgspec.Struct, frozen=True):
+    weakness: str
+    cwe: int
+    kind: Literal["signature", "phrase"]
+    key: str
+    pattern: re.Pattern[str]
+
+
+@cache
+def rules() -> tuple[_Rule, ...]:
+    """The rules of ``rules.toml``, compiled."""
+    document = tomllib.loads(files("preventable.classify").joinpath("rules.toml").read_text(encoding="utf-8"))
+    return tuple(
+        _Rule(entry["class"], entry["cwe"], entry["kind"], key, re.compile(pattern))
+        for entry in document["rule"]
+        for key, pattern in entry["patterns"]
+    )
+
+
+@cache
+def _rules_by_key() -> tuple[tuple[str, tuple[_Rule, ...]], ...]:
+    """The literal that must occur is looked for once, however many rules share it."""
+    groups: dict[str, list[_Rule]] = {}
+    for rule in rules():
+        groups.setdefault(rule.key, []).append(rule)
+    return tuple((key, tuple(group)) for key, group in groups.items())
+
+
+def matches(advisory: Advisory) -> list[Match]:
+    """Every rule that matches, its first unnegated place in the title and in the text, strongest first."""
+    found: list[Match] = []
+    fields: tuple[tuple[Literal["title", "text"], str], ...] = (
+        ("title", advisory.title),
+        ("text", advisory.text),
+    )
+    for field, original in fields:
+        if not original:
+            continue
+        lower = _lower(original)
+        for rule in [rule for key, group in _rules_by_key() if key in lower for rule in group]:
+            hit = rule.pattern.search(lower)
+            while hit is not None and rule.kind == "phrase" and _negated(lower, hit.start()):
+                hit = rule.pattern.search(lower, hit.end())
+            if hit is None:
+                continue
+            signature, in_title, in_text = _STRENGTH[rule.weakness]
+            strength = signature if rule.kind == "signature" else in_title if field == "title" else in_text
+            found.append(
+                Match(
+                    rule.weakness,
+                    rule.cwe,
+                    rule.kind,
+                    original[hit.start() : hit.end()],
+                    field,
+                    hit.start(),
+                    hit.end(),
+                    strength,
+                )
+            )
+    found.sort(key=lambda m: (-m.strength, m.field != "title", m.start))
+    return found
+
+
+def label_by_rules(advisory: Advisory) -> Label:
+    """The class of the strongest match, with the matched words and their places; ``unknown`` without one.
+
+    Example:
+        >>> label_by_rules(Advisory(id="X", feed="f", file="f", title="fix use-after-free")).weakness
+        'temporal'
+    """
+    found = matches(advisory)
+    if not found:
+        return Label(advisory.id, UNKNOWN, "none")
+    best = found[0]
+    reasons = tuple(
+        LabelReason(m.kind, m.words, "rules", Span(m.field, m.start, m.end))
+        for m in found
+        if m.weakness == best.weakness
+    )
+    return Label(advisory.id, best.weakness, "rules", best.cwe, reasons)
+
+
+def _lower(text: str) -> str:
+    """Lower case of the same length, so that positions stay those of the original."""
+    lower = text.lower()
+    return lower if len(lower) == len(text) else "".join(c.lower() if len(c.lower()) == 1 else c for c in text)
+
+
+def _negated(text: str, start: int) -> bool:
+    return _NEGATION.search(text[max(0, start - 24) : start]) is not None

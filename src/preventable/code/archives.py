@@ -1,0 +1,141 @@
+"""Members of tar and zip archives, one after the other, without writing any of them to disk.
+
+Encrypted, truncated and damaged archives are refused; so is one that expands more than 1,000 times beyond 1
+GiB.
+"""
+
+from __future__ import annotations
+
+import lzma
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import zstandard
+
+from preventable.errors import ArchiveError
+
+MAX_RATIO = 1000
+FREE_BYTES = 1 << 30
+MAX_MEMBERS = 5_000_000
+
+Member = tuple[str, bytes | None, str | None]
+"""Path, bytes (None if not read), and the reason why not."""
+
+
+def is_archive(path: Path) -> bool:
+    """Is it a tar (plain, gzip, bzip2, xz, zstd) or zip archive, by its first bytes?"""
+    with path.open("rb") as stream:
+        head = stream.read(265)
+    magic = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd", b"PK\x03\x04", b"PK\x05\x06")
+    return head.startswith(magic) or head[257:262] == b"ustar"
+
+
+def archive_members(path: Path, max_file_bytes: int) -> Iterator[Member]:
+    """Every member that is not a directory.
+
+    Args:
+        path: the archive.
+        max_file_bytes: a larger member is named but not read.
+    Raises:
+        ArchiveError: encrypted, truncated, damaged, or expanding without measure.
+    """
+    with path.open("rb") as stream:
+        head = stream.read(4)
+    budget = _Budget(path)
+    try:
+        if head.startswith(b"PK"):
+            yield from _zip(path, max_file_bytes, budget)
+        elif head == b"\x28\xb5\x2f\xfd":
+            with path.open("rb") as raw, zstandard.ZstdDecompressor().stream_reader(raw) as plain:
+                yield from _tar(plain, "r|", max_file_bytes, budget)
+        else:
+            with path.open("rb") as raw:
+                yield from _tar(raw, "r|*", max_file_bytes, budget)
+    except (
+        tarfile.TarError,
+        zipfile.BadZipFile,
+        EOFError,
+        lzma.LZMAError,
+        zlib.error,
+        zstandard.ZstdError,
+    ) as error:
+        raise ArchiveError(f"The archive cannot be read: {error}", file=str(path), hint="Fetch it again") from error
+    except (NotImplementedError, RuntimeError) as error:
+        raise ArchiveError(
+            f"The archive cannot be read: {error}", file=str(path), hint="Unpack it and give the directory"
+        ) from error
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise ArchiveError(f"The archive cannot be read: {error}", file=str(path), hint="Fetch it again") from error
+
+
+class _Budget:
+    """Stops an archive that expands without measure."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._limit = max(FREE_BYTES, path.stat().st_size * MAX_RATIO)
+        self._bytes = self._members = 0
+
+    def take(self, size: int) -> None:
+        self._bytes += size
+        self._members += 1
+        if self._bytes > self._limit or self._members > MAX_MEMBERS:
+            raise ArchiveError(
+                f"The archive expands to more than {self._limit:,} bytes or {MAX_MEMBERS:,} members",
+                file=str(self._path),
+                hint="Unpack it yourself if you trust it",
+            )
+
+
+def _tar(
+    stream: IO[bytes] | zstandard.ZstdDecompressionReader, mode: str, limit: int, budget: _Budget
+) -> Iterator[Member]:
+    seen = 0
+    with tarfile.open(fileobj=stream, mode=mode, errorlevel=2) as archive:  # type: ignore[call-overload]  # mode is dynamic
+        for member in archive:
+            seen += 1
+            name = _clean(member.name)
+            if member.isdir() or not name:
+                continue
+            budget.take(member.size)
+            if not member.isreg():
+                kind = "symbolic link" if member.issym() else "hard link" if member.islnk() else "special file"
+                yield name, None, kind
+            elif member.size > limit:
+                yield name, None, f"larger than {limit:,} bytes"
+            else:
+                content = archive.extractfile(member)
+                data = content.read() if content else b""
+                if len(data) != member.size:
+                    raise tarfile.ReadError("unexpected end of data")
+                yield name, data, None
+    if not seen:
+        raise tarfile.ReadError("no member in it")
+
+
+def _zip(path: Path, limit: int, budget: _Budget) -> Iterator[Member]:
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            name = _clean(member.filename)
+            if member.is_dir() or not name:
+                continue
+            budget.take(member.file_size)
+            if (member.external_attr >> 16) & 0o170000 == 0o120000:
+                yield name, None, "symbolic link"
+            elif member.file_size > limit:
+                yield name, None, f"larger than {limit:,} bytes"
+            else:
+                with archive.open(member) as content:
+                    yield name, content.read(member.file_size + 1)[: member.file_size], None
+
+
+def _clean(name: str) -> str:
+    """A member's name as a path relative to the root; ``..`` and drive letters mean nothing here."""
+    parts = [p for p in name.replace("\\", "/").split("/") if p not in ("", ".", "..")]
+    return "/".join(parts)

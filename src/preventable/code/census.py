@@ -1,0 +1,406 @@
+"""What is there: files and lines by component, language and bucket, unsafe Rust, coupling.
+
+A row holds the files of one component in one language in one bucket. Counts of unsafe code exist for Rust
+only and are null elsewhere; they leave out indeterminate files, whose number stands beside them, and are
+null when every file of the row is indeterminate. ``.h`` files are a language of their own (``C Header`` or
+``C++ Header``) by the rule in ``header_language``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from preventable.code.buckets import Attributes, Bucket, BucketRules, KnownProject, Rules, known_project
+from preventable.code.components import ComponentMap, ComponentsFrom, map_components
+from preventable.code.coupling import CouplingRow, couple
+from preventable.code.measure import FileFacts, Measure, Measured, measure_source
+from preventable.code.path_globs import PathGlobs, unmatched
+from preventable.code.trees import NotCounted, Source, SourceInput
+from preventable.code.unsafe_rust import COUNT_NAMES, UnsafeCounts
+from preventable.errors import InputError
+from preventable.readers.case_file import CaseFile, parse_case
+
+HeaderRule = Literal["auto", "c", "c++"]
+_C_SOURCES = frozenset((".c",))
+_CPP_SOURCES = frozenset((".cc", ".cpp", ".cxx", ".c++", ".C", ".cppm", ".ixx", ".mm"))
+
+
+class CensusSection(msgspec.Struct, frozen=True):
+    """``[census]`` of the case file. All globs are relative to the root."""
+
+    code: tuple[str, ...] = ()
+    vendored: tuple[str, ...] = ()
+    generated: tuple[str, ...] = ()
+    test: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    """Not counted at all."""
+    headers: HeaderRule = "auto"
+    c_headers: tuple[str, ...] = ()
+    cpp_headers: tuple[str, ...] = ()
+    components_from: ComponentsFrom = "directories"
+
+
+Components = dict[str, str | tuple[str, ...]]
+"""``[components]`` of the case file: name = glob or globs."""
+
+
+class CensusCase(msgspec.Struct, frozen=True):
+    """What the case file says about counting."""
+
+    census: CensusSection = CensusSection()
+    components: Components = msgspec.field(default_factory=dict)
+    file: str | None = None
+    digest: str | None = None
+
+    @classmethod
+    def of(cls, case: CaseFile | None) -> CensusCase:
+        """The two sections of a case file; the defaults without one."""
+        if case is None:
+            return cls()
+        return cls(
+            case.decode("census", CensusSection) or CensusSection(),
+            case.decode("components", Components) or {},
+            case.file,
+            case.digest,
+        )
+
+    def globs(self) -> list[str]:
+        """Every glob in it, for warnings about those that match nothing."""
+        census = self.census
+        globs = [*census.code, *census.vendored, *census.generated, *census.test, *census.exclude]
+        globs += [*census.c_headers, *census.cpp_headers]
+        for value in self.components.values():
+            globs += [value] if isinstance(value, str) else value
+        return globs
+
+
+class CensusRow(msgspec.Struct, frozen=True):
+    """One component, language and bucket. ``None`` is unknown or not applicable, never zero."""
+
+    component: str
+    language: str
+    bucket: Bucket
+    files: int
+    code: int | None
+    comment: int | None
+    blank: int | None
+    unsafe_blocks: int | None = None
+    unsafe_functions: int | None = None
+    unsafe_impls: int | None = None
+    unsafe_traits: int | None = None
+    unsafe_lines: int | None = None
+    safety_comments: int | None = None
+    indeterminate_files: int = 0
+    unsafe_externs: int | None = None
+    unsafe_attributes: int | None = None
+    unsafe_function_types: int | None = None
+    extern_blocks: int | None = None
+    foreign_functions: int | None = None
+    exported_functions: int | None = None
+    macro_unsafe_blocks: int | None = None
+    macro_unsafe_functions: int | None = None
+    macro_unsafe_impls: int | None = None
+    macro_unsafe_traits: int | None = None
+    macro_safety_comments: int | None = None
+
+
+ROW_COLUMNS: tuple[str, ...] = CensusRow.__struct_fields__[:14]
+"""The columns that the tables show."""
+
+
+class Placed(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Where one file is counted, and which rule decided its bucket."""
+
+    component: str
+    language: str
+    bucket: Bucket
+    rule: str
+
+
+class RuleCount(msgspec.Struct, frozen=True):
+    """How many files a rule put into a bucket."""
+
+    bucket: Bucket
+    rule: str
+    files: int
+
+
+class Indeterminate(msgspec.Struct, frozen=True):
+    """A Rust file whose unsafe code is unknown."""
+
+    path: str
+    component: str
+    reason: str
+
+
+class Census(msgspec.Struct, frozen=True):
+    """The census of one tree."""
+
+    rows: list[CensusRow]
+    source: SourceInput
+    rules: list[RuleCount]
+    headers: str
+    components_from: str
+    project: str | None
+    not_counted: list[NotCounted]
+    indeterminate: list[Indeterminate]
+    warnings: list[str]
+    partial: bool
+    """Some source file could not be read or is too large."""
+    coupling: list[CouplingRow] | None = None
+    files: list[dict[str, Any]] | None = None
+
+
+class Placer:
+    """Places files in component, language and bucket.
+
+    Args:
+        case: what the case file says.
+        paths: every path of the tree (the header rule and known projects look at names only).
+        kept: contents of ``.gitattributes``, ``MAINTAINERS`` and ``Cargo.toml`` files.
+    """
+
+    def __init__(self, case: CensusCase, paths: Sequence[str], kept: Mapping[str, bytes]) -> None:
+        census = case.census
+        attributes = {p: d for p, d in kept.items() if p.rpartition("/")[2] == ".gitattributes"}
+        manifests = {p: d for p, d in kept.items() if p.rpartition("/")[2] == "Cargo.toml"}
+        if census.components_from == "maintainers" and "MAINTAINERS" not in kept:
+            raise InputError(
+                "components_from is maintainers, but the tree has no MAINTAINERS file",
+                file=case.file,
+                field="census.components_from",
+                hint="Use directories or cargo",
+            )
+        self.project: KnownProject | None = known_project(set(paths))
+        rules = Rules(census.code, census.vendored, census.generated, census.test)
+        self._buckets = BucketRules(rules, Attributes(attributes), self.project)
+        self.component: ComponentMap = map_components(
+            case.components,
+            census.components_from,
+            maintainers=kept.get("MAINTAINERS", b"").decode("utf-8", "replace"),
+            cargo_manifests=manifests,
+        )
+        self._header_language = header_language(census, paths)
+        self._excluded = PathGlobs(census.exclude, where="census.exclude") if census.exclude else None
+
+    def excluded(self, path: str) -> bool:
+        """Does the case file leave it out?"""
+        return self._excluded is not None and self._excluded.matches(path)
+
+    def place(self, fact: FileFacts) -> Placed:
+        """Where a measured file is counted."""
+        language = fact.counts.language if fact.counts else "Rust" if fact.path.endswith(".rs") else "unknown"
+        if language == "C Header":
+            language = self._header_language(fact.path)
+        bucket, rule = self._buckets.decide(fact.path, fact.marker)
+        return Placed(self.component(fact.path), language, bucket, rule)
+
+
+def header_language(census: CensusSection, paths: Iterable[str]) -> Callable[[str], str]:
+    """Whether a ``.h`` file is ``C Header`` or ``C++ Header``.
+
+    Globs ``c_headers`` and ``cpp_headers`` decide first, then ``headers = "c"`` or ``"c++"``. With ``auto``
+    a header is C++ if the nearest directory at or above it with any C or C++ source below holds more C++
+    than C sources.
+
+    Example:
+        >>> language = header_language(CensusSection(), ["a/x.c", "b/y.cpp", "b/include/z.h"])
+        >>> language("a/x.h"), language("b/include/z.h"), language("q/r.h")
+        ('C Header', 'C++ Header', 'C Header')
+    """
+    c_globs = PathGlobs(census.c_headers, where="census.c_headers")
+    cpp_globs = PathGlobs(census.cpp_headers, where="census.cpp_headers")
+    balance: Counter[str] = Counter()
+    sources: Counter[str] = Counter()
+    if census.headers == "auto":
+        own: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+        for path in paths:
+            suffix = os.path.splitext(path)[1]  # noqa: PTH122  (many)
+            if suffix in _C_SOURCES or suffix in _CPP_SOURCES:
+                own[path.rpartition("/")[0]][suffix in _CPP_SOURCES] += 1
+        for directory, (c, cpp) in own.items():
+            here = directory
+            while True:
+                balance[here] += cpp - c
+                sources[here] += cpp + c
+                if not here:
+                    break
+                here = here.rpartition("/")[0]
+    cache: dict[str, str] = {}
+
+    def by_neighbours(directory: str) -> str:
+        if directory not in cache:
+            if sources[directory]:
+                cache[directory] = "C++ Header" if balance[directory] > 0 else "C Header"
+            else:
+                cache[directory] = by_neighbours(directory.rpartition("/")[0]) if directory else "C Header"
+        return cache[directory]
+
+    def language(path: str) -> str:
+        if c_globs.matches(path):
+            return "C Header"
+        if cpp_globs.matches(path):
+            return "C++ Header"
+        if census.headers != "auto":
+            return "C Header" if census.headers == "c" else "C++ Header"
+        return by_neighbours(path.rpartition("/")[0])
+
+    return language
+
+
+def add_up(placed: Iterable[tuple[Placed, FileFacts]]) -> list[CensusRow]:
+    """Rows, sorted, of placed files. A Rust file that could not be counted makes its row indeterminate."""
+    lines: dict[tuple[str, str, Bucket], list[int]] = {}
+    unsafe: dict[tuple[str, str, Bucket], UnsafeCounts] = {}
+    unknown: Counter[tuple[str, str, Bucket]] = Counter()
+    for place, fact in placed:
+        key = (place.component, place.language, place.bucket)
+        if place.language == "Rust":
+            counts = fact.rust.counts if fact.rust else None
+            if counts is None:
+                unknown[key] += 1
+            else:
+                unsafe[key] = unsafe[key] + counts if key in unsafe else counts
+        elif fact.counts is None:
+            continue
+        total = lines.setdefault(key, [0, 0, 0, 0])
+        if fact.counts is not None:
+            total[0] += 1
+            total[1] += fact.counts.code
+            total[2] += fact.counts.comment
+            total[3] += fact.counts.blank
+    rows = []
+    for key in sorted(lines):
+        files, code, comment, blank = lines[key]
+        sums = msgspec.structs.asdict(unsafe[key]) if key in unsafe else {}
+        counted = files > 0
+        rows.append(
+            CensusRow(
+                *key,
+                files=files,
+                code=code if counted else None,
+                comment=comment if counted else None,
+                blank=blank if counted else None,
+                indeterminate_files=unknown[key],
+                **sums,
+            )
+        )
+    return rows
+
+
+def take_census(
+    source: Source,
+    case: CaseFile | None = None,
+    *,
+    coupling: bool = False,
+    keep_files: bool = False,
+    workers: int | None = None,
+    adjust: Callable[[CensusSection], CensusSection] | None = None,
+) -> Census:
+    """Count a whole tree.
+
+    Args:
+        source: a directory, an archive or a revision.
+        case: the case file; by default the one at the root of the tree itself, if any.
+        coupling: also includes, exports and bindings per component.
+        keep_files: also one row per file, with the rule that decided its bucket.
+        workers: processes; by default the number of cores.
+        adjust: changes to the ``[census]`` section, for command-line options.
+    Raises:
+        CaseError: the case file is wrong.
+        InputError: nothing could be counted.
+    """
+    measured = measure_source(source, Measure(coupling=coupling), workers=workers)
+    if source.wrapped:
+        _strip_root(measured, source.not_counted)
+    if case is None:
+        case = case_in(measured.kept)
+    rules = CensusCase.of(case)
+    if adjust is not None:
+        rules = msgspec.structs.replace(rules, census=adjust(rules.census))
+    placer = Placer(rules, measured.paths, measured.kept)
+    placed: list[tuple[Placed, FileFacts]] = []
+    not_counted = list(source.not_counted)
+    by_rule: Counter[tuple[Bucket, str]] = Counter()
+    for fact in measured.facts:
+        if placer.excluded(fact.path):
+            not_counted.append(NotCounted(fact.path, "excluded by the case file"))
+            continue
+        if fact.counts is None:
+            not_counted.append(NotCounted(fact.path, fact.reason or "not counted"))
+            if not fact.path.endswith(".rs"):
+                continue
+        place = placer.place(fact)
+        placed.append((place, fact))
+        if fact.counts is not None:
+            by_rule[place.bucket, place.rule] += 1
+    if not any(fact.counts for _, fact in placed):
+        raise InputError(
+            "There is no file in a known language",
+            file=source.provenance().location,
+            hint="Is it the right place?",
+        )
+    warnings = [
+        f"{rules.file}: the glob {glob} matches nothing" + (f" (nearest: {near})" if near else "")
+        for glob, near in unmatched(rules.globs(), measured.paths)
+    ]
+    coupled = None
+    if coupling:
+        linked = [(fact.path, fact.links) for _, fact in placed if fact.links is not None]
+        coupled = couple(linked, measured.paths, placer.component)
+    return Census(
+        rows=add_up(placed),
+        source=source.provenance(),
+        rules=[RuleCount(b, r, n) for (b, r), n in sorted(by_rule.items())],
+        headers=rules.census.headers,
+        components_from=rules.census.components_from,
+        project=placer.project.name if placer.project else None,
+        not_counted=sorted(({n.path: n for n in not_counted}).values(), key=lambda n: n.path),
+        indeterminate=[
+            Indeterminate(f.path, p.component, f.rust.indeterminate or "" if f.rust else f.reason or "")
+            for p, f in placed
+            if p.language == "Rust" and (f.rust is None or f.rust.counts is None)
+        ],
+        warnings=warnings,
+        partial=any(n.reason.startswith(("unreadable", "larger", "the counter")) for n in not_counted),
+        coupling=coupled,
+        files=[_file_row(p, f) for p, f in placed] if keep_files else None,
+    )
+
+
+def case_in(kept: Mapping[str, bytes]) -> CaseFile | None:
+    """The case file at the root of a tree, from the files kept while measuring it."""
+    if "preventable.toml" in kept:
+        return parse_case(kept["preventable.toml"], "preventable.toml")
+    if b"tool.preventable" in kept.get("pyproject.toml", b""):
+        return parse_case(kept["pyproject.toml"], "pyproject.toml")
+    return None
+
+
+def _file_row(place: Placed, fact: FileFacts) -> dict[str, Any]:
+    counts = fact.counts
+    row: dict[str, Any] = {"path": fact.path, **{n: getattr(place, n) for n in Placed.__struct_fields__}}
+    row |= {n: getattr(counts, n) if counts else None for n in ("code", "comment", "blank")}
+    unsafe = fact.rust.counts if fact.rust else None
+    if place.language == "Rust":
+        row |= {name: getattr(unsafe, name) if unsafe else None for name in COUNT_NAMES}
+        row["indeterminate"] = fact.rust.indeterminate if fact.rust else fact.reason
+    return row
+
+
+def _strip_root(measured: Measured, not_counted: list[NotCounted]) -> None:
+    """Take away the single top directory that an archive wraps its tree in."""
+    everything = [*measured.paths, *(n.path for n in not_counted)]
+    tops = {path.split("/", 1)[0] for path in everything}
+    if len(tops) != 1 or any("/" not in path for path in everything):
+        return
+    cut = len(tops.pop()) + 1
+    measured.paths = [path[cut:] for path in measured.paths]
+    measured.facts = [msgspec.structs.replace(fact, path=fact.path[cut:]) for fact in measured.facts]
+    measured.kept = {path[cut:]: data for path, data in measured.kept.items()}
+    not_counted[:] = [NotCounted(n.path[cut:], n.reason) for n in not_counted]

@@ -1,0 +1,108 @@
+"""The evidence on disk: a directory of Parquet tables and a manifest that says what they came from.
+
+Tables live in a directory named by the key of their inputs; ``manifest.json`` names that directory and is replaced
+atomically, last. A run killed at any moment leaves the old manifest with its tables, or the new one with its own.
+Anything that reads Parquet can read the tables (Polars, DuckDB, pandas, R).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import msgspec
+import polars as pl
+
+from preventable.errors import OutputError
+from preventable.evidence.tables import SCHEMA, Evidence
+from preventable.records import ReadReport
+
+STORE_VERSION = 1
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """What the tables came from. ``key`` is the digest of all inputs, options and of the methods' versions."""
+
+    store_version: int
+    key: str
+    directory: str
+    tables: dict[str, int]
+    """Rows per table."""
+    reports: tuple[ReadReport, ...]
+    licences: tuple[str, ...]
+
+
+def save_evidence(evidence: Evidence, store: Path, key: str) -> None:
+    """Write the tables, then switch to them, then drop the ones before.
+
+    Raises:
+        OutputError: the directory cannot be written or the disk is full; what was there stays usable.
+    """
+    try:
+        store.mkdir(parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(prefix="writing-", dir=store))
+        try:
+            for name in SCHEMA:
+                evidence.table(name).write_parquet(fresh / f"{name}.parquet", compression="zstd")
+            final = store / f"evidence-{key[:16]}"
+            if final.exists():
+                shutil.rmtree(final)
+            fresh.rename(final)
+        except BaseException:
+            shutil.rmtree(fresh, ignore_errors=True)
+            raise
+        manifest = Manifest(
+            STORE_VERSION,
+            key,
+            final.name,
+            {name: evidence.table(name).height for name in SCHEMA},
+            evidence.reports,
+            tuple(sorted({r.licence for r in evidence.reports})),
+        )
+        replace_file(store / "manifest.json", msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
+        for old in [*store.glob("evidence-*"), *store.glob("writing-*")]:
+            if old.name != final.name:
+                shutil.rmtree(old, ignore_errors=True)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise OutputError(
+            f"the evidence cannot be written: {error}",
+            file=str(store),
+            hint="Free space or name another --store",
+        ) from error
+
+
+def load_evidence(store: Path, key: str) -> Evidence | None:
+    """The evidence with exactly this key, or ``None``: absent, of other inputs, of another version, or damaged.
+
+    A damaged store is no error, for it can be made again from the feeds.
+    """
+    try:
+        manifest = msgspec.json.decode((store / "manifest.json").read_bytes(), type=Manifest)
+        if manifest.store_version != STORE_VERSION or manifest.key != key:
+            return None
+        frames: dict[str, pl.DataFrame] = {}
+        for name, schema in SCHEMA.items():
+            frame = pl.read_parquet(store / manifest.directory / f"{name}.parquet")
+            if dict(frame.schema) != schema or frame.height != manifest.tables[name]:
+                return None
+            frames[name] = frame
+        return Evidence(**frames, reports=manifest.reports)
+    except (OSError, msgspec.MsgspecError, pl.exceptions.PolarsError, KeyError):
+        return None
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Write a file so that readers see the old bytes or the new ones, never a part."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
