@@ -26,9 +26,7 @@ VENDORED = ("rust/alloc/", "rust/proc-macro2/", "rust/quote/", "rust/syn/", "lib
 TEST = re.compile(r"(^|/)(tests?|selftests?|kunit)(/|$)|(_|-)(kunit|test|selftest)s?(_|\.|-)")
 GENERATED = re.compile(r"/asic_reg/|^drivers/gpu/drm/amd/include/|\.mod\.c$|^drivers/gpu/drm/msm/registers/")
 PAIRS = {
-    "pair/binder-c": re.compile(
-        r"^drivers/android/(binder|binder_alloc|binderfs|binder_netlink|dbitmap)[^/]*\.[ch]$"
-    ),
+    "pair/binder-c": re.compile(r"^drivers/android/(binder|binder_alloc|binderfs|binder_netlink|dbitmap)[^/]*\.[ch]$"),
     "pair/binder-rust": re.compile(r"^drivers/android/binder/"),
     "pair/nova": re.compile(r"^drivers/gpu/(nova-core|drm/nova)/"),
     "pair/nouveau": re.compile(r"^drivers/gpu/drm/nouveau/"),
@@ -116,9 +114,7 @@ def main(releases: str, *pairs: str) -> None:
     for version, lines in measured.items():
         rows: Counter[tuple[str, str, str]] = Counter()
         for (component, language, bucket), count in lines.items():
-            name = (
-                component if component in own or "/" not in component else component.split("/")[0] + "/other"
-            )
+            name = component if component in own or "/" not in component else component.split("/")[0] + "/other"
             rows[name, language, bucket] += count
         for key in sorted(rows):
             writer.writerow([dates[version]["date"], version, *key, rows[key]])

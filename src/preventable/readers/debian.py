@@ -27,14 +27,34 @@ from preventable.records import FailedRow
 Ints = np.ndarray[tuple[int], np.dtype[np.int64]]
 Kind = Literal["Sources", "Packages"]
 
-_SOURCE_FIELDS = (
-    "Package Version Architecture Maintainer Uploaders Extra-Source-Only Build-Depends Build-Depends-Arch "
-    "Build-Depends-Indep Build-Conflicts Build-Conflicts-Arch Build-Conflicts-Indep"
-).split()
-_BINARY_FIELDS = (
-    "Package Version Architecture Source Essential Priority Multi-Arch Provides Depends Pre-Depends "
-    "Conflicts Breaks"
-).split()
+_SOURCE_FIELDS = [
+    "Package",
+    "Version",
+    "Architecture",
+    "Maintainer",
+    "Uploaders",
+    "Extra-Source-Only",
+    "Build-Depends",
+    "Build-Depends-Arch",
+    "Build-Depends-Indep",
+    "Build-Conflicts",
+    "Build-Conflicts-Arch",
+    "Build-Conflicts-Indep",
+]
+_BINARY_FIELDS = [
+    "Package",
+    "Version",
+    "Architecture",
+    "Source",
+    "Essential",
+    "Priority",
+    "Multi-Arch",
+    "Provides",
+    "Depends",
+    "Pre-Depends",
+    "Conflicts",
+    "Breaks",
+]
 _WITNESSES = ("Filename", "SHA256", "Size", "Directory", "Checksums-Sha256", "Format", "Maintainer")
 """Fields which a real index has in every stanza; a last stanza without them was cut off."""
 
@@ -322,9 +342,7 @@ def _sources(fields: _Fields, file: str, pool: RelationPool) -> Index:
         if people not in text:
             text[people] = people.decode("utf-8", "replace")
         out.append(
-            SourcePackage(
-                name, version, text[arch], text[people], get["Extra-Source-Only"](slot, b"") == b"yes", *ids
-            )
+            SourcePackage(name, version, text[arch], text[people], get["Extra-Source-Only"](slot, b"") == b"yes", *ids)
         )
     return Index(file, "Sources", None, out, [], tuple(faults.failed), tuple(faults.warnings), duplicate)
 

@@ -230,11 +230,7 @@ def _suite_of(path: Path, folder: Path) -> str | None:
         return path.name.partition("_dists_")[2].partition("_")[0]
     if folder.parent.name == "dists":
         return folder.name
-    if (
-        len(parts) > 1
-        and not parts[0].startswith("binary-")
-        and parts[0] not in ("main", "source", "contrib")
-    ):
+    if len(parts) > 1 and not parts[0].startswith("binary-") and parts[0] not in ("main", "source", "contrib"):
         return parts[0]
     return None
 
@@ -250,9 +246,7 @@ def from_mirror(
     _, release = source.release(suite)
     if not architectures:
         architectures = release.architectures
-    snapshot = Snapshot(
-        suite, date=release.date, valid_until=release.valid_until, signature=release.signature
-    )
+    snapshot = Snapshot(suite, date=release.date, valid_until=release.valid_until, signature=release.signature)
     for component in components:
         got = source.index(suite, f"{component}/source/Sources")
         if got is None:

@@ -44,9 +44,7 @@ def configured_repositories() -> list[Repository]:
             "suite:architecture needs the APT configuration of a Debian machine",
             hint="Give files or a directory instead (--archive DIR, --sources FILE --packages FILE)",
         )
-    listed = _ask(
-        ["apt-get", "indextargets", "--format", "$(REPO_URI)\t$(SIGNED_BY)", "Created-By: Packages"]
-    )
+    listed = _ask(["apt-get", "indextargets", "--format", "$(REPO_URI)\t$(SIGNED_BY)", "Created-By: Packages"])
     proxies = dict(
         line.split(" ", 1)
         for line in _ask(["apt-config", "dump", "Acquire::http::Proxy", "Acquire::https::Proxy"]).splitlines()

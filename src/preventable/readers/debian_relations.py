@@ -59,10 +59,7 @@ class Restriction(msgspec.Struct, frozen=True):
                 return False
         if self.profiles:
             return any(
-                all(
-                    (term[1:] not in profiles) if term.startswith("!") else (term in profiles)
-                    for term in group
-                )
+                all((term[1:] not in profiles) if term.startswith("!") else (term in profiles) for term in group)
                 for group in self.profiles
             )
         return True

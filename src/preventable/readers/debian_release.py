@@ -44,9 +44,7 @@ class Release(msgspec.Struct, frozen=True):
     """How the signature was checked, in words."""
 
 
-def read_release(
-    data: bytes, file: str, *, keyring: Path | None = None, signature: bytes | None = None
-) -> Release:
+def read_release(data: bytes, file: str, *, keyring: Path | None = None, signature: bytes | None = None) -> Release:
     """Read a Release file; check its signature when a keyring is at hand.
 
     Args:

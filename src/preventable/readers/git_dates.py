@@ -45,9 +45,7 @@ def commit_dates(repository: Path, commits: Collection[str]) -> Mapping[str, dat
     wanted = sorted({c for c in commits if re.fullmatch(r"[0-9a-f]{7,64}", c)})
     if not wanted:
         return {}
-    checked = _git(
-        repository, "cat-file", "--batch-check=%(objectname) %(objecttype)", stdin="\n".join(wanted)
-    )
+    checked = _git(repository, "cat-file", "--batch-check=%(objectname) %(objecttype)", stdin="\n".join(wanted))
     full = {}
     for asked, line in zip(wanted, checked.splitlines(), strict=True):
         name, _, kind = line.partition(" ")
@@ -82,9 +80,7 @@ def _git(repository: Path, *arguments: str, stdin: str = "") -> str:
             check=False,
         )
     except FileNotFoundError as error:
-        raise RepositoryError(
-            "git is not installed", hint="Install git, or give release dates as a file"
-        ) from error
+        raise RepositoryError("git is not installed", hint="Install git, or give release dates as a file") from error
     except subprocess.TimeoutExpired as error:
         raise RepositoryError("git did not answer in ten minutes", file=str(repository)) from error
     if result.returncode:

@@ -39,12 +39,12 @@ def ladder(rows: Rows, references: Rows) -> Spec:
 
     Args:
         rows: ``definition, share, low, high, bound_low, bound_high, count, total, estimator``.
-        references: ``definition, who, share, scope, source``.
+        references: ``definition`` (who counted, and when), ``share, scope, source``; one row each, below.
     """
     scale = alt.Scale(domain=[0, 1])
     axis = alt.Axis(format="%", title="share of records", tickCount=6)
-    order = [str(r["definition"]) for r in rows]
-    y = alt.Y("definition:N", sort=order, title=None)
+    order = [str(r["definition"]) for r in (*rows, *references)]
+    y = alt.Y("definition:N", sort=order, title=None, scale=alt.Scale(domain=order), axis=alt.Axis(labelLimit=260))
     data = alt.InlineData(values=list(rows))
     tips = [
         alt.Tooltip("definition:N"),
@@ -73,11 +73,11 @@ def ladder(rows: Rows, references: Rows) -> Spec:
             .mark_point(shape="diamond", size=80, filled=False, color="#bf4434", strokeWidth=1.6)
             .encode(
                 x="share:Q",
-                y=alt.Y("definition:N", sort=order),
-                tooltip=["who:N", alt.Tooltip("share:Q", format=".0%"), "scope:N", "source:N"],
+                y=y,
+                tooltip=["definition:N", alt.Tooltip("share:Q", format=".0%"), "scope:N", "source:N"],
             )
         )
-    return _spec(alt.layer(*layers).properties(width="container", height=alt.Step(44)))
+    return _spec(alt.layer(*layers).properties(width="container", height=alt.Step(26)))
 
 
 def stacked_counts(rows: Rows, *, x: str, colour: str, colours: Mapping[str, str], y_title: str) -> Spec:
@@ -111,7 +111,7 @@ def state_bars(rows: Rows) -> Spec:
         alt.Chart(alt.InlineData(values=[{**r, "order": domain.index(str(r["state"]))} for r in rows]))
         .mark_bar()
         .encode(
-            y=alt.Y("intervention:N", sort=order, title=None),
+            y=alt.Y("intervention:N", sort=order, title=None, axis=alt.Axis(labelLimit=280)),
             x=alt.X(
                 "share:Q",
                 stack="zero",

@@ -206,9 +206,7 @@ def fit_lifetimes(
     )
 
 
-def hidden_share(
-    fit: LifetimeFit, latest_days: ArrayLike, earliest_days: ArrayLike, seen: ArrayLike
-) -> float:
+def hidden_share(fit: LifetimeFit, latest_days: ArrayLike, earliest_days: ArrayLike, seen: ArrayLike) -> float:
     """Share of all faults ever introduced (in the cohorts seen) that are still hidden at the end.
 
     N_c = n_c / (F(v_c) - F(u_c));  hidden = sum_c N_c S(v_c) / sum_c N_c
@@ -270,9 +268,7 @@ def _log_half(scale_log: float, shape_log: float) -> float:
     return scale_log + math.log(math.log(2)) * math.exp(-shape_log)
 
 
-def _profile(
-    function: Callable[[float], float], centre: float, bound: float, limit: float
-) -> tuple[float, float]:
+def _profile(function: Callable[[float], float], centre: float, bound: float, limit: float) -> tuple[float, float]:
     def gap(s: float) -> float:
         return function(s) - bound
 
@@ -291,9 +287,9 @@ def _covariance(function: Callable[[float, float], float], a: float, b: float) -
     centre = function(a, b)
     aa = (function(a + h, b) - 2 * centre + function(a - h, b)) / h**2
     bb = (function(a, b + h) - 2 * centre + function(a, b - h)) / h**2
-    ab = (
-        function(a + h, b + h) - function(a + h, b - h) - function(a - h, b + h) + function(a - h, b - h)
-    ) / (4 * h**2)
+    ab = (function(a + h, b + h) - function(a + h, b - h) - function(a - h, b + h) + function(a - h, b - h)) / (
+        4 * h**2
+    )
     determinant = aa * bb - ab * ab
     if not (aa > 0 and determinant > 0):
         return None
@@ -322,9 +318,7 @@ def _goodness(data: LifetimeSample, family: Family, scale: float, shape: float) 
     """Pearson's chi-square over ten classes of equal probability; each fitted parameter costs a degree."""
     classes = 10
     z = _uniforms(data, scale, shape)
-    observed = np.bincount(
-        np.minimum((z * classes).astype(int), classes - 1), data.weights, minlength=classes
-    )
+    observed = np.bincount(np.minimum((z * classes).astype(int), classes - 1), data.weights, minlength=classes)
     expected = data.weights.sum() / classes
     statistic = float(((observed - expected) ** 2 / expected).sum())
     return float(stats.chi2.sf(statistic, classes - 1 - (1 if family == "exponential" else 2)))

@@ -134,9 +134,7 @@ def counted(event: Event, methodology: Methodology | None) -> bool:
     return methodology is None or methodology.counts(event.weakness, event.cwe)
 
 
-def window(
-    events: Sequence[Event], regime_start: date, data_date: date, settle_days: int
-) -> tuple[date, date]:
+def window(events: Sequence[Event], regime_start: date, data_date: date, settle_days: int) -> tuple[date, date]:
     """The days whose fixes can be expected to be in the feed: from the regime's start to a cut-off.
 
     The cut-off is the last date of a fix that lies at least ``settle_days`` before the end of the data, so
@@ -178,9 +176,7 @@ def _introduction(ranges: Sequence[CodeRange], dates: Dates) -> tuple[date | Non
             continue
         censored = dates.first_release is not None and r.introduced_version == dates.first_release
         when = (
-            dates.first_date
-            if censored
-            else _date(dates, r.introduced_date, r.introduced_commit, r.introduced_version)
+            dates.first_date if censored else _date(dates, r.introduced_date, r.introduced_commit, r.introduced_version)
         )
         if when is not None and (best is None or when < best[0]):
             best = (when, censored, r)

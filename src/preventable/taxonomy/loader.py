@@ -120,6 +120,7 @@ class Intervention(msgspec.Struct, frozen=True):
     text: str
     caveat: str
     cells: dict[str, Cell]
+    order: int = 99
 
     def cell(self, weakness: str) -> Cell:
         """The cell for a class; one without a source says so instead of guessing."""
@@ -192,6 +193,8 @@ class _InterventionFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     text: str
     cell: tuple[_CellFile, ...]
     caveat: str = ""
+    order: int = 99
+    """Place in lists; a user's own come last unless they say otherwise."""
 
 
 @cache
@@ -229,6 +232,7 @@ def load_taxonomy(beside: Path | None = None) -> Taxonomy:
         for path in sorted((beside / "interventions").glob("*.toml")):
             intervention = _load_intervention(path, classes, studies)
             interventions[intervention.id] = intervention
+    interventions = dict(sorted(interventions.items(), key=lambda pair: (pair[1].order, pair[0])))
     references = tuple(_entries(root / "references.toml", "reference", Reference))
     return Taxonomy(classes, cwe_class, vague, methodologies, references, interventions)
 
@@ -312,7 +316,7 @@ def _load_intervention(path: Path, classes: dict[str, WeaknessClass], studies: d
         if entry.weakness in cells:
             raise TaxonomyError("the class has two cells", file=str(path), record=where)
         cells[entry.weakness] = _cell(entry, studies, path, where)
-    return Intervention(raw.id, raw.title, raw.kind, raw.text, raw.caveat, cells)
+    return Intervention(raw.id, raw.title, raw.kind, raw.text, raw.caveat, cells, raw.order)
 
 
 def _cell(entry: _CellFile, studies: dict[str, _Study], path: Path, where: str) -> Cell:

@@ -159,9 +159,9 @@ def _parse_hunks(section: bytes, end: int, ignored: bool) -> tuple[Edits, Kept]:
             first = section.index(b"\n", match.end())
             middle = section.index(b"\n+", first, stop)
             if count == 1 and new == 1 and number and not ignored:  # the last hunk may lack its last newline
-                if section[first + 2 : middle].translate(None, WHITESPACE) == section[
-                    middle + 2 : stop
-                ].translate(None, WHITESPACE):
+                if section[first + 2 : middle].translate(None, WHITESPACE) == section[middle + 2 : stop].translate(
+                    None, WHITESPACE
+                ):
                     kept.append((number, [0, 0, 1]))
             else:
                 pairs = pair_lines(section[first:middle], section[middle:stop], ignored)

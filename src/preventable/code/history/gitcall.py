@@ -81,9 +81,7 @@ class Repository:
 
     def start(self, *arguments: str, stdin: IO[bytes]) -> subprocess.Popen[bytes]:
         """Start a git call that reads ``stdin`` (a file) and is read from its ``stdout``."""
-        return subprocess.Popen(
-            self.command(*arguments), stdin=stdin, stdout=subprocess.PIPE, env=_environment()
-        )
+        return subprocess.Popen(self.command(*arguments), stdin=stdin, stdout=subprocess.PIPE, env=_environment())
 
     def resolve(self, revision: str) -> str:
         """The commit id a revision names.
@@ -128,18 +126,14 @@ class Repository:
 
 
 def _environment() -> dict[str, str]:
-    environment = {
-        k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k == "GIT_CONFIG_GLOBAL"
-    }
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k == "GIT_CONFIG_GLOBAL"}
     environment.update(
         GIT_NO_LAZY_FETCH="1", GIT_TERMINAL_PROMPT="0", GIT_OPTIONAL_LOCKS="0", LC_ALL="C", GIT_PAGER="cat"
     )
     return environment
 
 
-def _run(
-    line: Sequence[str], *, stdin: bytes | None = None, check: bool = True
-) -> subprocess.CompletedProcess[bytes]:
+def _run(line: Sequence[str], *, stdin: bytes | None = None, check: bool = True) -> subprocess.CompletedProcess[bytes]:
     try:
         done = subprocess.run(
             line,

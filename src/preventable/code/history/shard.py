@@ -217,9 +217,7 @@ def _compared(parents: Sequence[bytes]) -> Sequence[bytes]:
     return parents if len(parents) > 2 else parents[:1]
 
 
-def _takes(
-    raw: RawMerges, commit: bytes, parents: Sequence[bytes], woven: set[bytes]
-) -> list[tuple[bytes, int]]:
+def _takes(raw: RawMerges, commit: bytes, parents: Sequence[bytes], woven: set[bytes]) -> list[tuple[bytes, int]]:
     differs = [raw.next(commit) for _ in _compared(parents)]
     takes: list[tuple[bytes, int]] = []
     for path, gone in differs[0].items():

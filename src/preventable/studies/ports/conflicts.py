@@ -52,9 +52,7 @@ class Witnesses:
         self.bit = {p: i for i, p in enumerate(self.relevant)}
         self.excludes = [sum(1 << self.bit[q] for q in set(pairs[p].tolist())) for p in self.relevant]
         own = np.flatnonzero(np.diff(pairs.starts[model.n_bin :]) > 0) + model.n_bin
-        self._source_excludes = {
-            s: sum(1 << self.bit[q] for q in set(pairs[s].tolist())) for s in own.tolist()
-        }
+        self._source_excludes = {s: sum(1 << self.bit[q] for q in set(pairs[s].tolist())) for s in own.tolist()}
         self._bad: dict[int, bool] = {0: False}
 
     def survey(self, state: Propagation) -> Survey:
@@ -279,9 +277,7 @@ class Installer:
         absent = self._absent
         while True:
             fixed = [self._variable(node)]
-            fixed.extend(
-                switch for switch, group in self._essential.values() if not all(gone[p] for p in group)
-            )
+            fixed.extend(switch for switch, group in self._essential.values() if not all(gone[p] for p in group))
             fixed.extend(-self._var[p] for p in absent if p in self._var)
             if not self._solver.solve(assumptions=fixed):
                 return None
@@ -386,9 +382,7 @@ class Settler:
             lost = np.unique(owner[state.dead[base.proofs.values]])
             suspects = set(base.proved[lost].tolist())
             intact = set(base.proved.tolist()) - suspects
-            suspects.update(
-                n for n in self.witnesses.resurvey(state, base.survey).tolist() if n not in intact
-            )
+            suspects.update(n for n in self.witnesses.resurvey(state, base.survey).tolist() if n not in intact)
             for node in sorted(suspects):
                 if state.dead[node]:
                     continue

@@ -109,9 +109,7 @@ def play(
         known[binaries] = True
         lost = binaries[state.gone[binaries]]
         if number <= 2:
-            levels[("one", "two")[number - 1]] = Level(
-                ("one", "two")[number - 1], number, sources, binaries, lost
-            )
+            levels[("one", "two")[number - 1]] = Level(("one", "two")[number - 1], number, sources, binaries, lost)
         later = np.flatnonzero(state.dead[n_bin:] & countable[n_bin:])
         if len(later) == len(sources):
             break
@@ -207,9 +205,7 @@ class Hub(msgspec.Struct, frozen=True):
     """Fallen sources that would stay buildable if its binaries stayed; ``None`` if not computed."""
 
 
-def hubs(
-    model: ArchiveModel, baseline: Baseline, outcome: Outcome, *, count: int, roots: set[str]
-) -> list[Hub]:
+def hubs(model: ArchiveModel, baseline: Baseline, outcome: Outcome, *, count: int, roots: set[str]) -> list[Hub]:
     """The sources through which most of the loss goes, with what keeping each would save.
 
     Args:

@@ -152,9 +152,7 @@ class PoolArrays:
         return result
 
 
-def intern_versions(
-    pool: RelationPool, binaries: Sequence[BinaryPackage], sources: Sequence[SourcePackage]
-) -> None:
+def intern_versions(pool: RelationPool, binaries: Sequence[BinaryPackage], sources: Sequence[SourcePackage]) -> None:
     """Put the packages' own names and versions into the pool; before ``PoolArrays`` is made."""
     for b in binaries:
         pool.version(b.version)
@@ -225,10 +223,7 @@ def build_model(
         build_essential = -1
     bin_source = np.array([newest.get(b.source, -1) for b in binaries], dtype=np.int32)
     stale = np.array(
-        [
-            n >= 0 and sources[n].version != b.source_version
-            for b, n in zip(binaries, bin_source.tolist(), strict=True)
-        ],
+        [n >= 0 and sources[n].version != b.source_version for b, n in zip(binaries, bin_source.tolist(), strict=True)],
         dtype=np.bool_,
     )
     bin_source = np.where(bin_source >= 0, bin_source + n_bin, -1).astype(np.int32)
@@ -281,16 +276,12 @@ class _Entries:
         n_bin = len(binaries)
         own_name = np.array([pool.names[b.name] for b in binaries], dtype=np.int32)
         own_rank = arrays.version_rank[np.array([pool.versions[b.version] for b in binaries], dtype=np.int32)]
-        provided = _of_fields(
-            np.array([[b.provides] for b in binaries], dtype=np.int32).reshape(n_bin, 1), arrays
-        )
+        provided = _of_fields(np.array([[b.provides] for b in binaries], dtype=np.int32).reshape(n_bin, 1), arrays)
         # A Provides clause is one alternative; only "=" versions mean anything.
         first = arrays.clause_alternatives.starts[provided.values]
         atom = arrays.alternative_atom[first]
         name = np.concatenate((own_name, arrays.atom_name[atom]))
-        rank = np.concatenate(
-            (own_rank, np.where(arrays.atom_op[atom] == 3, arrays.atom_rank[atom], np.int32(-1)))
-        )
+        rank = np.concatenate((own_rank, np.where(arrays.atom_op[atom] == 3, arrays.atom_rank[atom], np.int32(-1))))
         owner = np.concatenate(
             (
                 np.arange(n_bin, dtype=np.int32),

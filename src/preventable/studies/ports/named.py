@@ -78,9 +78,7 @@ def mentions(
             hit = [(a, r) for a, r in pool.clauses[clause] if atom_name[a] in names]
             if not hit:
                 continue
-            left = [
-                atom_name[a] for a, r in pool.clauses[clause] if restrictions[r].holds(architecture, active)
-            ]
+            left = [atom_name[a] for a, r in pool.clauses[clause] if restrictions[r].holds(architecture, active)]
             if left and all(n in names for n in left):
                 named.append(pool.clause_source[clause])
             else:

@@ -268,9 +268,7 @@ def _scenario(
             base = [*base, *more]
             again = _kept(model, names, (*question.keep, *base))
             other = play(model, baseline, scenario, witnesses, installer, immune=again)
-        answer.with_base_kept = [
-            {**_row(model, level, scope), "kept": base} for level in other.levels.values()
-        ]
+        answer.with_base_kept = [{**_row(model, level, scope), "kept": base} for level in other.levels.values()]
     if question.hubs and len(outcome.levels["full"].sources) > 1:
         answer.hubs = [
             {"suite": model.suite, "arch": model.architecture, **msgspec.structs.asdict(h)}
@@ -280,9 +278,7 @@ def _scenario(
         answer.reasons = _reasons(model, baseline, outcome, names, question, scope)
         if question.reasons:
             for row in answer.rows:
-                row["reasons"] = [
-                    r for r in answer.reasons if r["level"] == row["level"] or row["level"] == "full"
-                ]
+                row["reasons"] = [r for r in answer.reasons if r["level"] == row["level"] or row["level"] == "full"]
     for name in dict.fromkeys((*question.remove, *question.requires)):
         answer.bootstrap.append(bootstrap(model, baseline, names, name))
 
@@ -296,11 +292,7 @@ def _tool_facts(
     if plain in names.binaries:
         living = [i for i in names.binaries[plain] if not baseline.state.dead[i]]
     others = sorted(
-        {
-            model.bin_name[i]
-            for i in names.providers(plain)
-            if i not in set(own) and not baseline.state.dead[i]
-        }
+        {model.bin_name[i] for i in names.providers(plain) if i not in set(own) and not baseline.state.dead[i]}
     )
     return {
         "suite": model.suite,
@@ -435,9 +427,7 @@ def _limits(model: ArchiveModel) -> list[str]:
             "of sources: indices of different suites or dates may be mixed, or a component is missing"
         )
     if model.build_essential < 0:
-        out.append(
-            f"{model.suite}:{model.architecture} has no build-essential package: builds are judged without it"
-        )
+        out.append(f"{model.suite}:{model.architecture} has no build-essential package: builds are judged without it")
     if not model.bin_essential.any():
         out.append(f"{model.suite}:{model.architecture} marks no package Essential")
     return out
@@ -643,9 +633,7 @@ def _direct(model: ArchiveModel, baseline: Baseline, removed: set[int]) -> set[i
     living = ~baseline.state.dead[model.candidates.values]
     row = np.repeat(np.arange(len(model.candidates)), np.diff(model.candidates.starts))
     any_tool = np.bincount(row[living & flags[model.candidates.values]], minlength=len(model.candidates)) > 0
-    any_other = (
-        np.bincount(row[living & ~flags[model.candidates.values]], minlength=len(model.candidates)) > 0
-    )
+    any_other = np.bincount(row[living & ~flags[model.candidates.values]], minlength=len(model.candidates)) > 0
     clauses = np.flatnonzero(any_tool & ~any_other).astype(np.int32)
     nodes = np.unique(baseline.state.need_of.gather(clauses))
     return {
@@ -681,9 +669,7 @@ def _package_needs(
             if not len(options):
                 continue
             through = [
-                int(i) in removed
-                or (int(model.bin_source[i]) in first and not model.bin_all[i])
-                or bool(alone.dead[i])
+                int(i) in removed or (int(model.bin_source[i]) in first and not model.bin_all[i]) or bool(alone.dead[i])
                 for i in options
             ]
             if not all(through):
@@ -711,9 +697,7 @@ def _package_needs(
         "build_needs": source in first,
         "run_needs": to_run,
         "run_needs_package_built_with_it": any(p["kind"] == "run" and p["built_with_tool"] for p in paths),
-        "build_needs_package_built_with_it": any(
-            p["kind"] == "build" and p["built_with_tool"] for p in paths
-        ),
+        "build_needs_package_built_with_it": any(p["kind"] == "build" and p["built_with_tool"] for p in paths),
         "lost_in_the_end": bool(source is not None and dead_after[source])
         or any(bool(dead_after[i]) for i in binaries),
         "paths": paths,

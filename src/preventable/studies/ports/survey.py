@@ -97,9 +97,7 @@ def survey(
         for arch in wanted:
             if arch not in present:
                 snapshot.missing.setdefault(arch, f"no index of packages for {arch} was given")
-    if len(jobs) > 1 and any(
-        sum(len(f.data) for f in j.snapshot.sources) > _WORTH_A_PROCESS_BYTES for j in jobs
-    ):
+    if len(jobs) > 1 and any(sum(len(f.data) for f in j.snapshot.sources) > _WORTH_A_PROCESS_BYTES for j in jobs):
         with warnings.catch_warnings():
             # NumPy's idle threads make newer Pythons warn about fork; the children start no threads of theirs.
             warnings.simplefilter("ignore", DeprecationWarning)
@@ -117,9 +115,7 @@ def survey(
             findings.merge(_without_packages(snapshot, policy, question, findings.answers, strict=strict))
     order = {(s.suite, a): (i, j) for i, s in enumerate(snapshots) for j, a in enumerate(architectures)}
     suites = {s.suite: i for i, s in enumerate(snapshots)}
-    findings.answers.sort(
-        key=lambda a: (suites[a.suite], order.get((a.suite, a.architecture), (0, 0)), a.architecture)
-    )
+    findings.answers.sort(key=lambda a: (suites[a.suite], order.get((a.suite, a.architecture), (0, 0)), a.architecture))
     return findings
 
 
@@ -160,9 +156,7 @@ def _without_packages(
             }
             if level == "one":
                 if question.requires and not question.remove:
-                    row["sources_unbuildable"] = sum(
-                        1 for p in question.packages if p.removeprefix("src:") in known
-                    )
+                    row["sources_unbuildable"] = sum(1 for p in question.packages if p.removeprefix("src:") in known)
                 elif question.remove:
                     row["sources_unbuildable"] = len(needs)
             answer.rows.append(row)
