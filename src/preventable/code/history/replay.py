@@ -71,7 +71,6 @@ class Replay:
         observers: who looks at which commits.
         churn: who counts lines added and removed.
         processes: how many shards read the history; by default one per core.
-        text: a directory where the shards leave the words of the code that each commit added.
     """
 
     def __init__(
@@ -84,7 +83,6 @@ class Replay:
         observers: Sequence[Observer] = (),
         churn: ChurnCounter | None = None,
         processes: int | None = None,
-        text: str | None = None,
     ) -> None:
         self.repository = repository
         self.commits = commits
@@ -98,7 +96,6 @@ class Replay:
         """Files whose diff did not fit the replayed state: their lines are unknown from that commit on."""
         self._churn = churn
         self._processes = processes
-        self._text = text
         self._trees: dict[int, Tree] = {}
         self._open: Tree | None = None
         self._held: list[Change] = []
@@ -134,7 +131,6 @@ class Replay:
             whitespace=self.substantive,
             ignored=self.ignored,
             processes=self._processes,
-            text=self._text,
         ):
             began = self.next
             last = len(entries) - 1
