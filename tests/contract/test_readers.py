@@ -14,12 +14,12 @@ from pathlib import Path
 import msgspec
 import pytest
 import zstandard
-from support.feeds import CONTAINERS, FEEDS, Feed, packed, place, tar_bytes, zip_bytes
 
 from preventable.errors import ArchiveError, FormatError, InputError, PreventableError, RecordError
 from preventable.readers import registry, sources
 from preventable.readers.base import Options
 from preventable.readers.registry import READERS, Load, fingerprint, load
+from support.feeds import CONTAINERS, FEEDS, Feed, packed, place, tar_bytes, zip_bytes
 
 TODAY = Options(today=date(2026, 1, 1))
 ADVISORY_FEEDS = [f for f in FEEDS.values() if READERS[f.name].kind == "advisories"]
@@ -516,8 +516,9 @@ def test_an_unknown_reader_is_named(tmp_path: Path) -> None:
         (
             "cve5",
             "CVE-2024-1234.json",
-            b'{"dataType": "CVE_RECORD", "cveMetadata": {"cveId": "CVE-2024-1234"}, "containers": {"cna": {"problemTypes":'
-            b' [{"descriptions": [{"cweId": "CWE-nonsense"}, {"cweId": "CWE-416"}]}], "descriptions": [{"value": "v"}]}}}',
+            b'{"dataType": "CVE_RECORD", "cveMetadata": {"cveId": "CVE-2024-1234"}, "containers": {"cna": {'
+            b'"problemTypes": [{"descriptions": [{"cweId": "CWE-nonsense"}, {"cweId": "CWE-416"}]}],'
+            b' "descriptions": [{"value": "v"}]}}}',
         ),
     ],
 )
