@@ -40,7 +40,7 @@ READERS: dict[str, Reader] = {
 """In the order in which formats are tried."""
 
 _PLAIN_TABLES = ("jsonl", "csv")
-"""They also lie beside the records of other feeds (the kernel's ``published.csv``): taken when nothing else is there."""
+"""They also lie beside records of other feeds (the kernel's ``published.csv``): taken when nothing else is there."""
 _SNIFFED_MEMBERS = 200
 _SNIFFED_BYTES = 4096
 
