@@ -8,7 +8,6 @@ null when every file of the row is indeterminate. ``.h`` files are a language of
 
 from __future__ import annotations
 
-import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
@@ -26,8 +25,7 @@ from preventable.errors import InputError
 from preventable.readers.case_file import CaseFile, parse_case
 
 HeaderRule = Literal["auto", "c", "c++"]
-_C_SOURCES = frozenset((".c",))
-_CPP_SOURCES = frozenset((".cc", ".cpp", ".cxx", ".c++", ".C", ".cppm", ".ixx", ".mm"))
+_CPP_SOURCES = (".cc", ".cpp", ".cxx", ".c++", ".C", ".cppm", ".ixx", ".mm")
 
 
 class CensusSection(msgspec.Struct, frozen=True):
@@ -220,9 +218,10 @@ def header_language(census: CensusSection, paths: Iterable[str]) -> Callable[[st
     if census.headers == "auto":
         own: dict[str, list[int]] = defaultdict(lambda: [0, 0])
         for path in paths:
-            suffix = os.path.splitext(path)[1]  # noqa: PTH122  (many)
-            if suffix in _C_SOURCES or suffix in _CPP_SOURCES:
-                own[path.rpartition("/")[0]][suffix in _CPP_SOURCES] += 1
+            if path.endswith(".c"):
+                own[path.rpartition("/")[0]][0] += 1
+            elif path.endswith(_CPP_SOURCES):
+                own[path.rpartition("/")[0]][1] += 1
         for directory, (c, cpp) in own.items():
             here = directory
             while True:
