@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from itertools import islice
@@ -86,6 +87,21 @@ def recognise(location: str) -> Reader:
         file=location,
         hint=f"Name it with --from; readers: {', '.join(READERS)}. First file: {seen[0]}",
     )
+
+
+def fingerprint(location: str) -> str:
+    """Digest of the bytes at a location without parsing them; changes whenever what is read may change."""
+    path = split_location(location)[0]
+    if is_git_repository(path):
+        return GitSource(path, _may_be_feed).digest
+    source = Source(path)
+    if not source.is_directory:
+        with Path(path).open("rb") as stream:
+            return f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"
+    source = Source(path, _may_be_feed)
+    for _member in source.members():
+        pass
+    return source.digest
 
 
 def _may_be_feed(name: str) -> bool:

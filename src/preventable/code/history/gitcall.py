@@ -1,0 +1,212 @@
+"""Calls of git, made safe.
+
+Git is only ever asked by plumbing commands (they ignore the user's diff settings), with attributes,
+external diff programs and text conversion switched off, so that the same history gives the same answer
+everywhere and nothing of the repository is executed.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Self
+
+from preventable.errors import RepositoryError
+
+SAFE = (
+    "core.bare=true",  # no attributes from a work tree
+    "core.quotePath=false",
+    "core.fsmonitor=false",
+    "core.attributesFile=" + os.devnull,
+    "core.packedGitWindowSize=16m",
+    "core.packedGitLimit=96m",
+    "core.deltaBaseCacheLimit=48m",
+    "diff.renameLimit=1000",  # what git blame and git log use
+    "log.showSignature=false",
+)
+
+
+class Repository:
+    """Runs git in one repository.
+
+    Args:
+        path: a work tree, a ``.git`` directory or a bare repository.
+    Raises:
+        RepositoryError: the path is not a git repository, or git is not installed.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        if not self.path.exists():
+            raise RepositoryError("no such directory", file=str(path), hint="Give the path of a git clone")
+        found = _run(["git", "-C", str(self.path), "rev-parse", "--absolute-git-dir"], check=False)
+        if found.returncode != 0:
+            raise RepositoryError(
+                f"git does not take it for a repository: {_last_line(found.stderr)}",
+                file=str(path),
+                hint="Give the path of a git clone",
+            )
+        self._more: dict[str, str] = {}
+        self.git_dir = found.stdout.decode("utf-8", "surrogateescape").rstrip("\n")
+
+    @classmethod
+    def at_git_dir(cls, git_dir: str) -> Self:
+        """The repository of a git directory that is already known to be one."""
+        self = cls.__new__(cls)
+        self.path = Path(git_dir)
+        self.git_dir = git_dir
+        self._more = {}
+        return self
+
+    def borrowing(self, directory: str) -> Repository:
+        """This repository with new objects going to another directory: the repository is not written."""
+        other = Repository.at_git_dir(self.git_dir)
+        objects = self.run("rev-parse", "--path-format=absolute", "--git-path", "objects")
+        other._more = {
+            "GIT_OBJECT_DIRECTORY": directory,
+            "GIT_ALTERNATE_OBJECT_DIRECTORIES": objects.decode("utf-8", "surrogateescape").rstrip("\n"),
+        }
+        return other
+
+    def make_trees(self, listings: Sequence[bytes]) -> list[bytes]:
+        """Write tree objects; each listing is entries of ``mktree -z``. Only for a borrowing repository."""
+        assert self._more
+        out = self.run("mktree", "-z", "--missing", "--batch", stdin=b"\0".join(listings) + b"\0")
+        return out.split()
+
+    def command(self, *arguments: str) -> list[str]:
+        """The full command line of one git call."""
+        line = ["git", f"--git-dir={self.git_dir}"]
+        for setting in SAFE:
+            line += ["-c", setting]
+        return [*line, *arguments]
+
+    def run(self, *arguments: str, stdin: bytes | None = None) -> bytes:
+        """Standard output of a git call.
+
+        Raises:
+            RepositoryError: git failed; its own words are in the message.
+        """
+        done = _run(self.command(*arguments), stdin=stdin, more=self._more)
+        return done.stdout
+
+    def records(self, *arguments: str) -> Iterator[bytes]:
+        """The parts of a git call's output that end in NUL, one at a time.
+
+        Raises:
+            RepositoryError: git failed.
+        """
+        with subprocess.Popen(
+            self.command(*arguments),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            env=_environment(self._more),
+        ) as process:
+            assert process.stdout is not None
+            rest = b""
+            while block := process.stdout.read(1 << 18):
+                *whole, rest = (rest + block).split(b"\0")
+                yield from whole
+            if rest:
+                yield rest
+        if process.returncode != 0:
+            raise RepositoryError("git failed", hint="`git fsck` tells whether the repository is damaged")
+
+    def try_run(self, *arguments: str) -> bytes | None:
+        """Standard output of a git call, or None when git fails."""
+        done = _run(self.command(*arguments), check=False)
+        return done.stdout if done.returncode == 0 else None
+
+    def start(self, *arguments: str, stdin: IO[bytes]) -> subprocess.Popen[bytes]:
+        """Start a git call that reads ``stdin`` (a file) and is read from its ``stdout``."""
+        return subprocess.Popen(
+            self.command(*arguments), stdin=stdin, stdout=subprocess.PIPE, env=_environment(self._more)
+        )
+
+    def resolve(self, revision: str) -> str:
+        """The commit id a revision names.
+
+        Raises:
+            RepositoryError: it names nothing, or the repository has no commits.
+        """
+        found = self.try_run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+        if found is None:
+            if not self.run("rev-list", "--all", "--max-count=1"):
+                raise RepositoryError(
+                    "the repository has no commits", file=str(self.path), hint="There is no history to replay"
+                )
+            raise RepositoryError(
+                f"the revision {revision} names no commit",
+                file=str(self.path),
+                hint="`git branch -a` and `git tag` list what there is",
+            )
+        return found.decode("ascii").strip()
+
+    def shallow_commits(self) -> frozenset[str]:
+        """Commits whose parents were cut off by ``git clone --depth``."""
+        file = Path(self.git_dir) / "shallow"
+        if not file.exists():
+            return frozenset()
+        return frozenset(file.read_text(encoding="ascii").split())
+
+    def is_partial(self) -> bool:
+        """Whether objects may be missing here (``git clone --filter``)."""
+        found = self.try_run("config", "--get-regexp", r"^remote\..*\.promisor$")
+        return bool(found and b"true" in found)
+
+    def missing_objects(self, revision: str) -> int:
+        """Number of objects of a history that are not here."""
+        listing = self.run("rev-list", "--objects", "--missing=print", revision, "--")
+        return sum(1 for line in listing.splitlines() if line.startswith(b"?"))
+
+    def replaced(self) -> int:
+        """Number of replace refs and grafts, which change the history that git shows."""
+        replaced = len(self.run("replace", "--list").split())
+        grafts = Path(self.git_dir) / "info" / "grafts"
+        if grafts.exists():
+            replaced += sum(
+                1 for line in grafts.read_bytes().splitlines() if line.strip() and not line.startswith(b"#")
+            )
+        return replaced
+
+
+def _environment(more: Mapping[str, str]) -> dict[str, str]:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k == "GIT_CONFIG_GLOBAL"}
+    environment.update(
+        GIT_NO_LAZY_FETCH="1", GIT_TERMINAL_PROMPT="0", GIT_OPTIONAL_LOCKS="0", LC_ALL="C", GIT_PAGER="cat"
+    )
+    environment.update(more)
+    return environment
+
+
+def _run(
+    line: Sequence[str],
+    *,
+    stdin: bytes | None = None,
+    check: bool = True,
+    more: Mapping[str, str] | None = None,
+) -> subprocess.CompletedProcess[bytes]:
+    try:
+        done = subprocess.run(
+            line,
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            capture_output=True,
+            check=False,
+            env=_environment(more or {}),
+        )
+    except FileNotFoundError as error:
+        raise RepositoryError("git is not installed", hint="Install git 2.33 or newer") from error
+    if check and done.returncode != 0:
+        raise RepositoryError(
+            f"git {line[-2] if len(line) > 1 else ''} failed: {_last_line(done.stderr)}",
+            hint="`git fsck` tells whether the repository is damaged",
+        )
+    return done
+
+
+def _last_line(text: bytes) -> str:
+    lines = text.decode("utf-8", "replace").strip().splitlines()
+    return lines[-1] if lines else "it said nothing"

@@ -1,0 +1,364 @@
+"""Where indices come from: files, directories, or ``suite:architecture`` on APT's mirror.
+
+A *snapshot* is one suite: its indices of sources, and per architecture its indices of packages.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import hashlib
+import os
+import re
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from preventable.errors import ArchiveError, FormatError, InputError, UsageError
+from preventable.readers.debian import decompress
+from preventable.readers.debian_architecture import known_architectures, nearest, tuple_of
+from preventable.readers.debian_release import Release, check_digest, read_release
+
+if TYPE_CHECKING:  # the network's modules are slow to import, and most questions are about files
+    from preventable.readers.debian_mirror import Mirror
+
+_INDEX_NAME = re.compile(r"(?:^|[_.-])(Packages|Sources)(?:[_.-]([a-z0-9-]+?))?(?:\.(?:xz|gz|zst|bz2))?$")
+_BINARY_FOLDER = re.compile(r"binary-([a-z0-9-]+)")
+
+
+class IndexFile(msgspec.Struct, frozen=True):
+    """One index, not yet read."""
+
+    name: str
+    """What to call it in messages and results."""
+    kind: str
+    """``Sources`` or ``Packages``."""
+    architecture: str | None
+    """Said by the name or the location; ``None`` if only the content tells."""
+    digest: str
+    """``sha256:`` of the bytes as published."""
+    size: int
+    """Bytes as published."""
+    checked: str
+    """How the bytes were checked against a Release file, in words."""
+    data: bytes | None = None
+    """As published; ``None`` for a file, which is read when it is needed."""
+
+    def plain(self) -> bytes:
+        """The decompressed bytes.
+
+        Raises:
+            ArchiveError: damaged, or changed since its digest was taken.
+        """
+        data = self.data
+        if data is None:
+            data = _read(Path(self.name))
+            if _digest(data) != self.digest:
+                raise ArchiveError("the file changed while it was read", file=self.name, hint="Run again")
+        return decompress(data, self.name)
+
+
+class DigestMemo:
+    """Digests of files by path, size and time of change, as git keeps them for its index.
+
+    A file that was touched less than two seconds before it was noted is never trusted: it may have changed
+    again within the clock's tick.
+    """
+
+    def __init__(self, file: Path | None) -> None:
+        self._file = file
+        self._known: dict[str, tuple[int, int, int, str, str, str]] = {}
+        self._dirty = False
+        if file is not None:
+            with contextlib.suppress(OSError, msgspec.MsgspecError):
+                self._known = msgspec.msgpack.decode(
+                    file.read_bytes(), type=dict[str, tuple[int, int, int, str, str, str]]
+                )
+
+    def get(self, path: Path) -> tuple[int, str, str, str] | None:
+        """(size, digest, kind, architecture) of a file that has not changed since it was noted."""
+        try:
+            now = path.stat()
+        except OSError:
+            return None
+        known = self._known.get(str(path.resolve()))
+        if known is None or known[:3] != (now.st_size, now.st_mtime_ns, now.st_ino):
+            return None
+        return known[0], known[3], known[4], known[5]
+
+    def note(self, path: Path, digest: str, kind: str, architecture: str) -> None:
+        """Remember a file that was just read."""
+        with contextlib.suppress(OSError):
+            now = path.stat()
+            if time.time_ns() - now.st_mtime_ns > 2_000_000_000:
+                entry = (now.st_size, now.st_mtime_ns, now.st_ino, digest, kind, architecture)
+                self._known[str(path.resolve())] = entry
+                self._dirty = True
+
+    def save(self) -> None:
+        """Write what was noted, in one step."""
+        if self._file is None or not self._dirty:
+            return
+        with contextlib.suppress(OSError):
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=self._file.parent)
+            with os.fdopen(handle, "wb") as out:
+                out.write(msgspec.msgpack.encode(self._known))
+            Path(name).replace(self._file)
+        self._dirty = False
+
+
+class Snapshot(msgspec.Struct):
+    """The indices of one suite."""
+
+    suite: str
+    date: datetime.date | None = None
+    valid_until: datetime.date | None = None
+    signature: str = "no Release file"
+    sources: list[IndexFile] = msgspec.field(default_factory=list)
+    packages: dict[str, list[IndexFile]] = msgspec.field(default_factory=dict)
+    missing: dict[str, str] = msgspec.field(default_factory=dict)
+    """Architecture that was asked for but has no index of packages, with the reason."""
+
+
+def check_architecture(name: str) -> str:
+    """The name, if dpkg knows it.
+
+    Raises:
+        UsageError: with the nearest names.
+    """
+    if tuple_of(name) is None:
+        near = nearest(name, known_architectures())
+        raise UsageError(
+            f"no Debian architecture is called {name!r}",
+            hint=f"Did you mean {', '.join(near)}?" if near else "Names are like amd64, armhf, ppc64el",
+        )
+    return name
+
+
+def from_files(
+    files: Iterable[Path], suite: str, *, kind: str | None = None, memo: DigestMemo | None = None
+) -> Snapshot:
+    """A snapshot of files that were named one by one.
+
+    Args:
+        kind: ``Sources`` or ``Packages`` when the option said it; else told by name or content.
+    """
+    snapshot = Snapshot(suite)
+    for path in files:
+        add_index(snapshot, path, kind, memo)
+    return snapshot
+
+
+def add_index(
+    snapshot: Snapshot, path: Path, kind: str | None = None, memo: DigestMemo | None = None
+) -> None:
+    """Put one file into a snapshot, checked against a Release file above it if there is one."""
+    known = memo.get(path) if memo else None
+    if known:
+        size, digest, content, arch = known
+        if kind and content != kind:
+            raise FormatError(f"an index of {content} where one of {kind} was expected", file=str(path))
+        kind = content
+    else:
+        data = _read(path)
+        size, digest = len(data), _digest(data)
+        kind, arch = _told(path, data, kind)
+    found = _release_above(path)
+    checked = "no Release file beside it"
+    if found:
+        release, below = found
+        checked = check_digest(size, digest.removeprefix("sha256:"), str(path), below, release)
+        snapshot.date = release.date
+        snapshot.valid_until = release.valid_until
+        snapshot.signature = release.signature
+    if memo and not known:
+        memo.note(path, digest, kind, arch)
+    index = IndexFile(str(path), kind, arch if kind == "Packages" else None, digest, size, checked)
+    if kind == "Sources":
+        snapshot.sources.append(index)
+    else:
+        snapshot.packages.setdefault(arch, []).append(index)
+
+
+def _told(path: Path, data: bytes, kind: str | None) -> tuple[str, str]:
+    """Kind and architecture of an index, by content where it is plain, else by name and location."""
+    told = _INDEX_NAME.search(path.name)
+    content = _kind_of_content(data, str(path))
+    if kind and content and kind != content:
+        raise FormatError(f"an index of {content} where one of {kind} was expected", file=str(path))
+    kind = content or kind or (told[1] if told else None)
+    if kind is None:
+        raise FormatError("not a Debian index of packages or sources", file=str(path))
+    if kind == "Sources":
+        return kind, ""
+    folder = _BINARY_FOLDER.search(path.parent.name) or _BINARY_FOLDER.search(path.name)
+    if folder:
+        return kind, folder[1]
+    if told and told[2] and tuple_of(told[2]) is not None:
+        return kind, told[2]
+    return kind, _architecture_of_content(decompress(data, str(path)))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", file=str(path)) from error
+    if not data:
+        raise ArchiveError("the file is empty", file=str(path), hint="Fetch it again")
+    return data
+
+
+def _digest(data: bytes) -> str:
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+_MAGIC = (b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd", b"\x1f\x8b", b"BZh")
+
+
+def _kind_of_content(data: bytes, file: str) -> str | None:
+    """Told by the first stanzas; compressed files with a usual name are checked when they are read."""
+    if data.startswith(_MAGIC):
+        if _INDEX_NAME.search(Path(file).name):
+            return None
+        data = decompress(data, file)
+    head = data[: 1 << 16]
+    if re.search(rb"^(Binary|Build-Depends|Package-List|Checksums-Sha256|Directory):", head, re.M):
+        return "Sources"
+    if re.search(rb"^(Filename|Depends|Installed-Size|Priority|Architecture):", head, re.M):
+        return "Packages"
+    return None
+
+
+def _architecture_of_content(data: bytes) -> str:
+    for match in re.finditer(rb"^Architecture: *(\S+)", data, re.M):
+        if match[1] != b"all":
+            return match[1].decode("utf-8", "replace")
+    return "all"
+
+
+_RELEASES: dict[Path, Release] = {}
+
+
+def _release_above(path: Path) -> tuple[Release, str] | None:
+    path = path.resolve()
+    for folder in list(path.parents)[:5]:
+        for name in ("InRelease", "Release"):
+            file = folder / name
+            if name == "Release" and folder.name.startswith("binary-"):
+                continue  # a Release file of one component carries no digests
+            if not file.is_file():
+                continue
+            if file not in _RELEASES:
+                detached = folder / "Release.gpg"
+                _RELEASES[file] = read_release(
+                    file.read_bytes(),
+                    str(file),
+                    signature=detached.read_bytes() if name == "Release" and detached.is_file() else None,
+                )
+            release = _RELEASES[file]
+            below = path.relative_to(folder).as_posix()
+            return release, below
+    # Files in the form of /var/lib/apt/lists: HOST_PATH_dists_SUITE_COMPONENT_…
+    if "_dists_" in path.name:
+        prefix, _, rest = path.name.partition("_dists_")
+        suite, _, below = rest.partition("_")
+        file = path.with_name(f"{prefix}_dists_{suite}_InRelease")
+        if file.is_file():
+            if file not in _RELEASES:
+                _RELEASES[file] = read_release(file.read_bytes(), str(file))
+            return _RELEASES[file], below.replace("_", "/")
+    return None
+
+
+def from_directory(
+    folder: Path, suite: str | None, architectures: Sequence[str], memo: DigestMemo | None = None
+) -> list[Snapshot]:
+    """All snapshots in a directory: a mirror's tree (``dists/SUITE/…``), APT's lists, or loose files.
+
+    Args:
+        suite: only this one; all by default. It also names loose files.
+        architectures: only these; all by default.
+    """
+    by_suite: dict[str, dict[str, Path]] = {}
+    for path in sorted(folder.rglob("*")):
+        if not path.is_file() or not _INDEX_NAME.search(path.name):
+            continue
+        if ".diff" in path.parts or "by-hash" in path.parts:
+            continue
+        own = _suite_of(path, folder) or suite or folder.resolve().name
+        stem = re.sub(r"\.(xz|gz|zst|bz2)$", "", str(path))
+        by_suite.setdefault(own, {}).setdefault(stem, path)
+    if suite is not None:
+        if suite not in by_suite:
+            raise UsageError(
+                f"the directory has no suite {suite!r}: it has {', '.join(sorted(by_suite)) or 'no indices'}",
+                hint="Name one of these with --suite, or leave --suite out",
+            )
+        by_suite = {suite: by_suite[suite]}
+    if not by_suite:
+        raise InputError("no Packages or Sources index in it", file=str(folder))
+    out = []
+    for own, paths in sorted(by_suite.items()):
+        snapshot = Snapshot(own)
+        for path in paths.values():
+            told = _BINARY_FOLDER.search(str(path)) or _INDEX_NAME.search(path.name)
+            arch = told[1] if told and told.re is _BINARY_FOLDER else (told[2] if told else None)
+            known = arch is not None and tuple_of(arch) is not None
+            if architectures and known and arch not in architectures:
+                continue
+            add_index(snapshot, path, None, memo)
+        out.append(snapshot)
+    return out
+
+
+def _suite_of(path: Path, folder: Path) -> str | None:
+    parts = path.relative_to(folder).parts
+    if "dists" in parts[:-1]:
+        return parts[parts.index("dists") + 1]
+    if "_dists_" in path.name:
+        return path.name.partition("_dists_")[2].partition("_")[0]
+    if folder.parent.name == "dists":
+        return folder.name
+    if len(parts) > 1 and not parts[0].startswith("binary-") and parts[0] not in ("main", "source", "contrib"):
+        return parts[0]
+    return None
+
+
+def from_mirror(
+    suite: str,
+    architectures: Sequence[str],
+    components: Sequence[str],
+    mirror: Callable[[], Mirror],
+) -> Snapshot:
+    """A suite from APT's mirror; an architecture that it lacks is named in ``missing``."""
+    source = mirror()
+    _, release = source.release(suite)
+    if not architectures:
+        architectures = release.architectures
+    snapshot = Snapshot(suite, date=release.date, valid_until=release.valid_until, signature=release.signature)
+    for component in components:
+        got = source.index(suite, f"{component}/source/Sources")
+        if got is None:
+            raise UsageError(f"{suite} has no component {component!r}: it has {' '.join(release.components)}")
+        snapshot.sources.append(_fetched(got, "Sources", None))
+        for arch in architectures:
+            if not source.has(suite, arch):
+                snapshot.missing[arch] = f"no archive that APT is configured with has {arch} in {suite}"
+                continue
+            got = source.index(suite, f"{component}/binary-{arch}/Packages", arch)
+            if got is None:
+                snapshot.missing[arch] = f"{suite} lists no index of packages for {arch}"
+                continue
+            snapshot.packages.setdefault(arch, []).append(_fetched(got, "Packages", arch))
+    return snapshot
+
+
+def _fetched(got: tuple[bytes, str, str], kind: str, arch: str | None) -> IndexFile:
+    data, name, checked = got
+    return IndexFile(name, kind, arch, _digest(data), len(data), checked, data)

@@ -1,0 +1,155 @@
+"""From locations to evidence: read, merge, date, mark, label, lay out; or take what the store already has."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from importlib.resources import files
+from pathlib import Path
+
+import msgspec
+
+from preventable.classify.labeller import label_by_cwe, unknown_cwes
+from preventable.classify.text_rules import label_by_rules
+from preventable.errors import RecordError, UsageError
+from preventable.evidence.store import load_evidence, save_evidence
+from preventable.evidence.tables import Evidence, build_evidence, date_ranges, mark_exploited, merge_advisories
+from preventable.readers.base import Options
+from preventable.readers.registry import Load, fingerprint, load
+from preventable.records import METHOD_VERSION, Advisory, FailedRow, Label, ReadReport
+from preventable.studies.embedded import embedded_releases
+from preventable.taxonomy.loader import UNKNOWN, Taxonomy, load_taxonomy
+
+TextLabeller = Callable[[Sequence[Advisory]], list[Label]]
+
+
+class Request(msgspec.Struct, frozen=True):
+    """What to read and how; equal requests over equal bytes give equal evidence."""
+
+    locations: tuple[str, ...]
+    format_name: str | None = None
+    options: Options = Options()
+    strict: bool = False
+    components_key: str = "directories"
+    """Names the component map, for the store's key."""
+
+
+def gather(
+    request: Request,
+    component_of: Callable[[str], str],
+    *,
+    store: Path | None = None,
+    taxonomy: Taxonomy | None = None,
+    by_text: TextLabeller | None = None,
+    quiet: bool = True,
+    say: Callable[[str], None] = lambda _message: None,
+) -> Evidence:
+    """The evidence that the locations hold.
+
+    Args:
+        request: what to read.
+        component_of: maps a path to its component.
+        store: directory of the evidence store; a run with unchanged inputs reads it instead of the feeds.
+        taxonomy: classes and CWE map; the built-in one when not given.
+        by_text: labels records by their texts; the rules when not given.
+        quiet: no progress on standard error.
+        say: takes messages.
+    Raises:
+        UsageError: no location holds vulnerability records.
+        InputError: a feed cannot be used at all.
+        RecordError: under ``strict``, the first row of a read report.
+    """
+    key = _key(request)
+    if store is not None:
+        known = load_evidence(store, key)
+        if known is not None:
+            say(f"unchanged inputs: evidence taken from {store}")
+            return known
+    loads = [
+        load(location, format_name=request.format_name, options=request.options, strict=request.strict, quiet=quiet)
+        for location in request.locations
+    ]
+    taxonomy = taxonomy or load_taxonomy()
+    records = _prepared(loads)
+    evidence = build_evidence(
+        records,
+        label_all(records, taxonomy, by_text),
+        [_with_unknown_cwes(one, taxonomy, strict=request.strict) for one in loads],
+        component_of,
+    )
+    if store is not None:
+        save_evidence(evidence, store, key)
+    return evidence
+
+
+def label_all(
+    records: Sequence[Advisory], taxonomy: Taxonomy, by_text: TextLabeller | None = None
+) -> list[tuple[Label, Label, Label]]:
+    """Per record the label that stands (the CWE's where it decides, else the text's), and both."""
+    texts = by_text(records) if by_text else [label_by_rules(a) for a in records]
+    out = []
+    for record, text in zip(records, texts, strict=True):
+        cwe = label_by_cwe(record, taxonomy)
+        out.append((cwe if cwe.weakness != UNKNOWN else text, cwe, text))
+    return out
+
+
+def _prepared(loads: Sequence[Load]) -> list[Advisory]:
+    feeds = [one.advisories for one in loads if one.advisories]
+    if not feeds:
+        raise UsageError(
+            "no vulnerability records among the locations",
+            hint="Give at least one feed of records with --advisories; see `preventable list readers`",
+        )
+    releases: dict[str, date] = {}
+    marks: dict[str, date] = {}
+    for one in loads:
+        releases.update(one.releases)
+        marks.update(one.marks)
+    merged = merge_advisories(feeds)
+    kernel: Mapping[str, date] = releases or embedded_releases()
+    dated = [
+        record if record.feed != "kernel_cna" and not releases else dated_record
+        for record, dated_record in zip(merged, date_ranges(merged, kernel), strict=True)
+    ]
+    return mark_exploited(dated, marks)
+
+
+def _with_unknown_cwes(one: Load, taxonomy: Taxonomy, *, strict: bool) -> ReadReport:
+    unknown = unknown_cwes(one.advisories, taxonomy)
+    if not unknown:
+        return one.report
+    rows = tuple(
+        FailedRow(one.report.location, None, "cwe", f"CWE-{cwe} is not in the map; it decides nothing ({n} records)")
+        for cwe, n in unknown.items()
+    )
+    if strict:
+        raise RecordError(rows[0].reason, file=rows[0].file, field="cwe")
+    return msgspec.structs.replace(one.report, warnings=one.report.warnings + rows)
+
+
+def _key(request: Request) -> str:
+    """Digest of everything that decides the evidence: inputs, options, methods."""
+    sha256 = hashlib.sha256()
+    for part in (
+        METHOD_VERSION,
+        _own_data_digest(),
+        repr(request.format_name),
+        msgspec.json.encode(request.options, order="sorted").decode(),
+        repr(request.strict),
+        request.components_key,
+        *(f"{location}\0{fingerprint(location)}" for location in request.locations),
+    ):
+        sha256.update(part.encode() + b"\0")
+    return sha256.hexdigest()
+
+
+def _own_data_digest() -> str:
+    """Digest of the tables and code that read and label: a changed rule must not meet an old store."""
+    sha256 = hashlib.sha256()
+    for package in ("taxonomy", "classify", "readers", "evidence"):
+        root = Path(str(files(f"preventable.{package}")))
+        for path in sorted(p for p in root.rglob("*") if p.is_file() and p.suffix in {".toml", ".py", ".npz", ".json"}):
+            sha256.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return sha256.hexdigest()

@@ -1,0 +1,1 @@
+"""What breaks on which architecture when a package starts to need a toolchain."""

@@ -1,0 +1,113 @@
+"""What can no longer be installed or built when packages are gone, by declared needs alone.
+
+A node dies when one of its clauses has no living candidate left; a dead binary package counts as gone
+for the clauses of others. The dead are the least set closed under that rule, so cycles of packages that
+need each other stay alive, as they do when installed. Conflicts are another module's matter: whoever is
+dead here cannot be installed whatever else holds.
+"""
+
+from __future__ import annotations
+
+from typing import Self
+
+import numpy as np
+
+from preventable.studies.ports.model import ArchiveModel, Flags, Ints, Rows
+
+BY_REMOVAL, BY_CONFLICT = -1, -2
+"""``cause`` of a node that was announced dead, and of one whose remaining choices exclude each other."""
+
+
+class Propagation:
+    """The living and the dead of one model; deaths are announced and spread.
+
+    ``cause`` remembers, for each node that dies by a clause, the clause, and ``when`` the round in which
+    it died, so that a chain of reasons can be told afterwards: every candidate of the clause that killed
+    a node died in an earlier round.
+    """
+
+    def __init__(self, model: ArchiveModel, need_of: Rows, offer_of: Rows) -> None:
+        nodes = model.n_bin + model.n_src
+        self.model = model
+        self.need_of = need_of
+        """Clause to nodes that require it."""
+        self.offer_of = offer_of
+        """Binary package to clauses of which it is a candidate."""
+        self.dead: Flags = np.zeros(nodes, dtype=np.bool_)
+        self.gone: Flags = np.zeros(model.n_bin, dtype=np.bool_)
+        """Binary packages that are no longer in the archive at all."""
+        self.immune: Flags | None = None
+        """Nodes that are kept alive whatever happens: what would be saved if they stayed."""
+        self.left: Ints = np.diff(model.candidates.starts).astype(np.int32)
+        self.cause: Ints = np.full(nodes, BY_REMOVAL, np.int32)
+        self.when: Ints = np.zeros(nodes, np.int32)
+        self.round = 0
+
+    def start(self) -> Self:
+        """Spread what is broken from the start: clauses that nothing in the archive can meet."""
+        self._spread(np.flatnonzero(self.left == 0).astype(np.int32))
+        self._essential()
+        return self
+
+    def copy(self) -> Propagation:
+        """A second state over the same model, to be changed on its own."""
+        other = Propagation.__new__(Propagation)
+        other.__dict__.update(self.__dict__)
+        for name in ("dead", "gone", "left", "cause", "when"):
+            setattr(other, name, getattr(self, name).copy())
+        return other
+
+    def remove(self, binaries: Ints) -> None:
+        """Binary packages leave the archive; spread the consequences."""
+        self.gone[binaries] = True
+        self.kill(binaries)
+
+    def kill(self, nodes: Ints, cause: int = BY_REMOVAL) -> None:
+        """Announce that nodes cannot be installed or built; spread the consequences."""
+        nodes = nodes[~self.dead[nodes]]
+        if self.immune is not None:
+            nodes = nodes[~self.immune[nodes]]
+        self.round += 1
+        self.dead[nodes] = True
+        self.cause[nodes] = cause
+        self.when[nodes] = self.round
+        self._spread(self._used_up(nodes))
+        self._essential()
+
+    def _essential(self) -> None:
+        """An Essential package that is there but cannot be installed takes everything with it."""
+        model = self.model
+        members: dict[str, list[int]] = {}
+        for i in np.flatnonzero(model.bin_essential & ~self.gone).tolist():
+            members.setdefault(model.bin_name[i], []).append(i)
+        if any(self.dead[own].all() for own in members.values()):
+            rest = np.flatnonzero(~self.dead)
+            self.round += 1
+            self.dead[rest] = True
+            self.cause[rest] = BY_CONFLICT
+            self.when[rest] = self.round
+
+    def _used_up(self, nodes: Ints) -> Ints:
+        clauses = self.offer_of.gather(nodes[nodes < self.model.n_bin])
+        if not len(clauses):
+            return clauses
+        touched, times = np.unique(clauses, return_counts=True)
+        self.left[touched] -= times.astype(np.int32)
+        used_up: Ints = touched[self.left[touched] == 0].astype(np.int32)
+        return used_up
+
+    def _spread(self, clauses: Ints) -> None:
+        need_of, dead = self.need_of, self.dead
+        while len(clauses):
+            nodes = need_of.gather(clauses)
+            by = np.repeat(clauses, np.diff(need_of.starts)[clauses])
+            fresh = ~dead[nodes]
+            if self.immune is not None:
+                fresh &= ~self.immune[nodes]
+            nodes, by = nodes[fresh], by[fresh]
+            nodes, where = np.unique(nodes, return_index=True)
+            self.round += 1
+            dead[nodes] = True
+            self.cause[nodes] = by[where]
+            self.when[nodes] = self.round
+            clauses = self._used_up(nodes)

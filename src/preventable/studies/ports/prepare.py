@@ -1,0 +1,113 @@
+"""From the indices of a snapshot to models, one architecture at a time over one pool of relations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from preventable.errors import FormatError, RecordError
+from preventable.readers.debian import BinaryPackage, Index, SourcePackage, read_index
+from preventable.readers.debian_archive import IndexFile, Snapshot
+from preventable.readers.debian_relations import RelationPool
+from preventable.records import FailedRow
+from preventable.studies.ports import storage
+from preventable.studies.ports.conflicts import Baseline, Installer, Survey, Witnesses, settle_baseline, start
+from preventable.studies.ports.model import Policy, PoolArrays, build_model, intern_versions
+from preventable.studies.ports.storage import Prepared
+
+
+class Workshop:
+    """Makes the models of one snapshot; reads its indices once, and only if the cache lacks something.
+
+    Args:
+        snapshot: the indices.
+        policy: how build dependencies are read.
+        folder: the cache; ``None`` for no cache.
+        conflicts: find what conflicts break, too.
+        strict: a record that cannot be read is an error.
+    """
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        policy: Policy,
+        folder: Path | None,
+        *,
+        conflicts: bool = True,
+        strict: bool = False,
+    ) -> None:
+        self.snapshot = snapshot
+        self.policy = policy
+        self.folder = folder
+        self.conflicts = conflicts
+        self.strict = strict
+        self.pool = RelationPool()
+        self._sources: list[Index] | None = None
+
+    def sources(self) -> list[Index]:
+        """The indices of sources, read on first use."""
+        if self._sources is None:
+            if not self.snapshot.sources:
+                raise FormatError(
+                    f"no index of sources for {self.snapshot.suite}",
+                    hint="Give a Sources file too: without it nothing is known about building",
+                )
+            self._sources = [self._read(f, "Sources") for f in self.snapshot.sources]
+        return self._sources
+
+    def source_packages(self) -> list[SourcePackage]:
+        """Every source stanza, each version once."""
+        merged = {(s.name, s.version): s for index in self.sources() for s in index.sources}
+        return list(merged.values())
+
+    def prepare(self, architectures: Sequence[str]) -> Iterator[Prepared]:
+        """The model of each architecture, from the cache or made now."""
+        for arch in architectures:
+            files = [*self.snapshot.packages.get(arch, ()), *self.snapshot.packages.get("all", ())]
+            digests = [f.digest for f in (*self.snapshot.sources, *files)]
+            key = storage.key_of(self.snapshot.suite, arch, self.policy, digests, conflicts=self.conflicts)
+            if self.folder is not None:
+                found = storage.load(self.folder, key)
+                if found is not None:
+                    self._complain(found.failed)
+                    yield found
+                    continue
+            prepared = self._make(arch, files)
+            if self.folder is not None:
+                storage.save(self.folder, key, prepared)
+            yield prepared
+
+    def _make(self, arch: str, files: Sequence[IndexFile]) -> Prepared:
+        of_sources = self.sources()
+        sources = self.source_packages()
+        of_packages = [self._read(f, "Packages", None if f.architecture == "all" else arch) for f in files]
+        merged: dict[tuple[str, str, bool], BinaryPackage] = {}
+        for index in of_packages:
+            for b in index.binaries:
+                merged.setdefault((b.name, b.version, b.arch_all), b)
+        binaries = list(merged.values())
+        intern_versions(self.pool, binaries, sources)
+        model = build_model(self.snapshot.suite, arch, sources, binaries, PoolArrays(self.pool), self.policy)
+        if self.conflicts:
+            with Installer(model) as installer:
+                baseline = settle_baseline(model, Witnesses(model), installer)
+        else:
+            none = np.zeros(0, np.int32)
+            baseline = Baseline(start(model), Survey(none, [], none), none, model.requires.none())
+        failed = tuple(row for index in (*of_sources, *of_packages) for row in index.failed)
+        warnings = tuple(row for index in (*of_sources, *of_packages) for row in index.warnings)
+        return Prepared(model, baseline, failed, warnings, sum(i.duplicate for i in (*of_sources, *of_packages)))
+
+    def _read(self, file: IndexFile, kind: str, arch: str | None = None) -> Index:
+        index = read_index(file.plain(), file.name, self.pool, architecture=arch)
+        if index.kind != kind:
+            raise FormatError(f"an index of {index.kind} where one of {kind} was expected", file=file.name)
+        self._complain(index.failed)
+        return index
+
+    def _complain(self, failed: Sequence[FailedRow]) -> None:
+        if self.strict and failed:
+            row = failed[0]
+            raise RecordError(row.reason, file=row.file, record=row.record, field=row.field)

@@ -1,0 +1,249 @@
+"""A question over several suites and architectures, with the inputs named and the models cached."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from preventable.readers.debian_archive import Snapshot
+from preventable.records import FailedRow
+from preventable.studies.ports.model import Policy
+from preventable.studies.ports.named import mentions, named_needs
+from preventable.studies.ports.prepare import Workshop
+from preventable.studies.ports.question import Answer, Question, ask
+
+_WORTH_A_PROCESS_BYTES = 8_000_000
+_ROWS_MOST = 200
+
+
+class Findings(msgspec.Struct):
+    """All answers, and the account of what was read."""
+
+    answers: list[Answer] = msgspec.field(default_factory=list)
+    failed: list[FailedRow] = msgspec.field(default_factory=list)
+    warnings: list[FailedRow] = msgspec.field(default_factory=list)
+    duplicate: int = 0
+
+    def merge(self, other: Findings) -> None:
+        self.answers.extend(other.answers)
+        self.failed.extend(r for r in other.failed if r not in self.failed)
+        self.warnings.extend(r for r in other.warnings if r not in self.warnings)
+        self.duplicate += other.duplicate
+
+
+class Job(msgspec.Struct, frozen=True):
+    """Some architectures of one snapshot."""
+
+    snapshot: Snapshot
+    architectures: tuple[str, ...]
+    policy: Policy
+    folder: Path | None
+    question: Question
+    strict: bool
+
+
+def work(job: Job) -> Findings:
+    """Answer for the architectures of one job, one after the other, over one pool of relations."""
+    out = Findings()
+    shop = Workshop(job.snapshot, job.policy, job.folder, conflicts=job.question.conflicts, strict=job.strict)
+    for prepared in shop.prepare(job.architectures):
+        out.answers.append(ask(prepared, job.question))
+        out.failed.extend(r for r in prepared.failed if r not in out.failed)
+        out.warnings.extend(r for r in prepared.warnings if r not in out.warnings)
+        out.duplicate = max(out.duplicate, prepared.duplicate)
+    return out
+
+
+def survey(
+    snapshots: Sequence[Snapshot],
+    architectures: Sequence[str],
+    policy: Policy,
+    folder: Path | None,
+    question: Question,
+    *,
+    strict: bool = False,
+    workers: int | None = None,
+    done: Callable[[int], None] = lambda _: None,
+) -> Findings:
+    """Put a question to every architecture of every snapshot.
+
+    Args:
+        architectures: which; all that a snapshot has, if empty.
+        folder: the cache of models, or ``None``.
+        workers: processes at most; by default one per core, and one only for small indices.
+        done: told the number of architectures answered.
+    """
+    findings = Findings()
+    jobs: list[Job] = []
+    for snapshot in snapshots:
+        have = [a for a in snapshot.packages if a != "all"] or (
+            ["all"] if "all" in snapshot.packages and not architectures else []
+        )
+        wanted = list(architectures) or have
+        present = [a for a in wanted if a in snapshot.packages or ("all" in snapshot.packages and a in have)]
+        size = sum(f.size for files in snapshot.packages.values() for f in files)
+        count = min(workers or os.cpu_count() or 1, len(present))
+        if size < _WORTH_A_PROCESS_BYTES:
+            count = min(count, 1)
+        for i in range(count):
+            jobs.append(Job(snapshot, tuple(present[i::count]), policy, folder, question, strict))
+        for arch in wanted:
+            if arch not in present:
+                snapshot.missing.setdefault(arch, f"no index of packages for {arch} was given")
+    if len(jobs) > 1 and any(sum(f.size for f in j.snapshot.sources) > _WORTH_A_PROCESS_BYTES for j in jobs):
+        import multiprocessing  # noqa: PLC0415  (slow: only for several architectures)
+        from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415
+
+        with warnings.catch_warnings():
+            # NumPy's idle threads make newer Pythons warn about fork; the children start none of theirs.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            context = multiprocessing.get_context("fork")
+            with ProcessPoolExecutor(min(workers or os.cpu_count() or 1, len(jobs)), context) as pool:
+                for job, found in zip(jobs, pool.map(work, jobs), strict=True):
+                    findings.merge(found)
+                    done(len(job.architectures))
+    else:
+        for job in jobs:
+            findings.merge(work(job))
+            done(len(job.architectures))
+    for snapshot in snapshots:
+        if snapshot.missing:
+            findings.merge(_without_packages(snapshot, policy, question, findings.answers, strict=strict))
+    order = {(s.suite, a): (i, j) for i, s in enumerate(snapshots) for j, a in enumerate(architectures)}
+    suites = {s.suite: i for i, s in enumerate(snapshots)}
+    findings.answers.sort(
+        key=lambda a: (suites[a.suite], order.get((a.suite, a.architecture), (0, 0)), a.architecture)
+    )
+    return findings
+
+
+def _without_packages(
+    snapshot: Snapshot, policy: Policy, question: Question, answers: Sequence[Answer], *, strict: bool
+) -> Findings:
+    """Answer from the index of sources alone, and say what it cannot tell."""
+    out = Findings()
+    shop = Workshop(snapshot, policy, None, strict=strict)
+    sources = shop.source_packages()
+    for index in shop.sources():
+        out.failed.extend(index.failed)
+        out.warnings.extend(index.warnings)
+    known = {s.name for s in sources}
+    tools = (*question.remove, *question.requires)
+    tool_names = {t.removeprefix("src:").removeprefix("bin:") for t in tools}
+    from_tool = {s for a in answers for t in a.tools for s in t["sources"]}
+    for arch, reason in sorted(snapshot.missing.items()):
+        answer = Answer(snapshot.suite, arch)
+        answer.limits.append(
+            f"{snapshot.suite}:{arch}: {reason}; only the index of sources was used: which sources name the "
+            "tool in a build dependency that holds there. What can be installed, and every further step, is "
+            "unknown"
+        )
+        needs = named_needs(sources, shop.pool, arch, policy, tool_names)
+        for level in ("one", "two", "full"):
+            row: dict[str, Any] = {
+                "suite": snapshot.suite,
+                "arch": arch,
+                "level": level,
+                "sources_unbuildable": None,
+                "binaries_uninstallable": None,
+                "essential": None,
+                "required": None,
+                "important": None,
+                "round": None,
+                "binaries_lost": None,
+                "sources_arch_all_only": None,
+            }
+            if level == "one":
+                if question.requires and not question.remove:
+                    row["sources_unbuildable"] = sum(
+                        1 for p in question.packages if p.removeprefix("src:") in known
+                    )
+                elif question.remove:
+                    row["sources_unbuildable"] = len(needs)
+            answer.rows.append(row)
+        for package in question.packages:
+            plain = package.removeprefix("src:")
+            if plain in known:
+                answer.known.append(package)
+            else:
+                answer.unknown.append(package)
+        answer.known.extend(t for t in tools)
+        if question.today:
+            answer.rows = []
+            built_with = {
+                p["chain"][1]["package"].removeprefix("src:")
+                for a in answers
+                for n in a.needs
+                for p in n["paths"]
+                if p["built_with_tool"]
+            }
+            for tool in tools:
+                answer.today.append(
+                    {
+                        "suite": snapshot.suite,
+                        "arch": arch,
+                        "tool": tool,
+                        "has_tool": None,
+                        "versions": [],
+                        "sources": len({s.name for s in sources}),
+                        "sources_direct": len(needs),
+                        "sources_need": None,
+                        "sources_two": None,
+                        "sources_full": None,
+                        "binaries_need_at_run_time": None,
+                    }
+                )
+                for package in question.packages:
+                    told = mentions(sources, shop.pool, arch, policy, package, tool_names | built_with)
+                    answer.needs.append(
+                        {
+                            "suite": snapshot.suite,
+                            "arch": arch,
+                            "package": package,
+                            "version": None,
+                            "tool": tool,
+                            "build_direct": any(name == package for name, _ in needs),
+                            "build_needs": None,
+                            "run_needs": None,
+                            "run_needs_package_built_with_it": None,
+                            "build_needs_package_built_with_it": bool(told["needs"]),
+                            "lost_in_the_end": None,
+                            "paths": [],
+                            "named_in_sources": told,
+                        }
+                    )
+        elif question.reasons:
+            for row in answer.rows:
+                row["reasons"] = (
+                    [
+                        {
+                            "package": f"src:{name}",
+                            "kind": "source",
+                            "level": "one",
+                            "chain": [{"package": f"src:{name}", "why": f"build-depends on {clause}"}],
+                        }
+                        for name, clause in needs
+                    ][:_ROWS_MOST]
+                    if row["level"] == "one"
+                    else []
+                )
+        if from_tool:
+            answer.tools.append(
+                {
+                    "suite": snapshot.suite,
+                    "arch": arch,
+                    "tool": ", ".join(tools),
+                    "sources": sorted(from_tool),
+                    "binaries": None,
+                    "versions": [],
+                    "installable": None,
+                    "other_providers": [],
+                }
+            )
+        out.answers.append(answer)
+    return out
