@@ -154,6 +154,5 @@ def _skipped(name: str, bar: float, unit: str) -> dict[str, Any]:
 
 if __name__ == "__main__":
     for result in run(*sys.argv[1:3]):
-        print(
-            f"{result['name']:48} {result['measured']!s:>10} {result['unit']:6} bar {result['bar']}: {result['verdict']}"
-        )
+        measured = f"{result['measured']!s:>10} {result['unit']:6}"
+        print(f"{result['name']:48} {measured} bar {result['bar']}: {result['verdict']}")

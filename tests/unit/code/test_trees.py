@@ -157,6 +157,13 @@ def test_a_work_tree_honours_gitignore(tmp_path: Path) -> None:
     assert (".", "C") not in rows
 
 
+def test_a_directory_inside_a_work_tree_is_seen_as_git_sees_it(tmp_path: Path) -> None:
+    repo = make_repository(tmp_path)
+    write(repo, {".gitignore": b"*.gen.c\nrelease/\n", "src/x.gen.c": C, "release/r.c": C})
+    assert [(r.component, r.language) for r in census(repo / "src").rows] == [(".", "C"), (".", "C Header")]
+    assert facts(census(repo / "release")) == [(".", "C", "code", 1, 4)]
+
+
 def test_a_bare_repository_stands_for_its_head(tmp_path: Path) -> None:
     (tmp_path / "r").mkdir()
     make_repository(tmp_path / "r")

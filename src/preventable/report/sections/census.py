@@ -137,7 +137,7 @@ def _unsafe_figure(unsafe: Sequence[Mapping[str, Any]]) -> Figure:
         how=(
             "Lines of code inside unsafe blocks and bodies of unsafe functions, from the syntax tree, over all lines "
             "of Rust code of the component; macro bodies are not among them. Sites are unsafe blocks and impls, also "
-            "in macro bodies. Files that do not parse are left out of the numerator, so the share is then a lower bound."
+            "in macro bodies. Files that do not parse are left out of the numerator: then the share is a lower bound."
         ),
         chart=chart.to_dict(),
         alt="Bars of the share of Rust lines inside unsafe per component: "
