@@ -314,31 +314,16 @@ def take_census(
         CaseError: the case file is wrong.
         InputError: nothing could be counted.
     """
-    measured = measure_source(source, Measure(coupling=coupling), workers=workers)
+    placing = _Placing(case, adjust)
+    measured = measure_source(source, Measure(coupling=coupling), workers=workers, observe=placing.observe)
     if source.wrapped:
         _strip_root(measured, source.not_counted)
-    if case is None:
-        case = case_in(measured.kept)
-    rules = CensusCase.of(case)
-    if adjust is not None:
-        rules = msgspec.structs.replace(rules, census=adjust(rules.census))
-    placer = Placer(rules, measured.paths, measured.kept)
-    placed: list[tuple[Placed, FileFacts]] = []
-    not_counted = list(source.not_counted)
-    by_rule: Counter[tuple[Bucket, str]] = Counter()
-    for fact in measured.facts:
-        if placer.excluded(fact.path):
-            not_counted.append(NotCounted(fact.path, "excluded by the case file"))
-            continue
-        if fact.counts is None:
-            not_counted.append(NotCounted(fact.path, fact.reason or "not counted"))
-            if not fact.path.endswith(".rs"):
-                continue
-        place = placer.place(fact)
-        placed.append((place, fact))
-        if fact.counts is not None:
-            by_rule[place.bucket, place.rule] += 1
-    if not any(fact.counts for _, fact in placed):
+    if placing.placer is None:
+        placing.observe(measured, measured.facts)
+    rules, placer, by_rule = placing.rules, placing.placer, placing.by_rule
+    placed = sorted(placing.placed, key=lambda pair: pair[1].path)
+    not_counted = [*source.not_counted, *placing.not_counted]
+    if placer is None or not any(fact.counts for _, fact in placed):
         raise InputError(
             "There is no file in a known language",
             file=source.provenance().location,
@@ -370,6 +355,40 @@ def take_census(
         coupling=coupled,
         files=[_file_row(p, f) for p, f in placed] if keep_files else None,
     )
+
+
+class _Placing:
+    """Places files as they are measured."""
+
+    def __init__(self, case: CaseFile | None, adjust: Callable[[CensusSection], CensusSection] | None) -> None:
+        self._case = case
+        self._adjust = adjust
+        self.rules = CensusCase()
+        self.placer: Placer | None = None
+        self.placed: list[tuple[Placed, FileFacts]] = []
+        self.not_counted: list[NotCounted] = []
+        self.by_rule: Counter[tuple[Bucket, str]] = Counter()
+
+    def observe(self, measured: Measured, facts: Sequence[FileFacts]) -> None:
+        """Place the files of one shard; the first call fixes the rules."""
+        if self.placer is None:
+            self.rules = CensusCase.of(self._case or case_in(measured.kept))
+            if self._adjust is not None:
+                self.rules = msgspec.structs.replace(self.rules, census=self._adjust(self.rules.census))
+            self.placer = Placer(self.rules, measured.paths, measured.kept)
+        placer = self.placer
+        for fact in facts:
+            if placer.excluded(fact.path):
+                self.not_counted.append(NotCounted(fact.path, "excluded by the case file"))
+                continue
+            if fact.counts is None:
+                self.not_counted.append(NotCounted(fact.path, fact.reason or "not counted"))
+                if not fact.path.endswith(".rs"):
+                    continue
+            place = placer.place(fact)
+            self.placed.append((place, fact))
+            if fact.counts is not None:
+                self.by_rule[place.bucket, place.rule] += 1
 
 
 def case_in(kept: Mapping[str, bytes]) -> CaseFile | None:

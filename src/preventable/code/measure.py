@@ -12,8 +12,9 @@ import multiprocessing
 import os
 import re
 import shutil
+import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from pathlib import Path
 from typing import Self
@@ -105,12 +106,20 @@ def measure_local(files: Sequence[tuple[str, str]], what: Measure) -> list[FileF
     return facts
 
 
-def measure_source(source: Source, what: Measure, *, workers: int | None = None) -> Measured:
+def measure_source(
+    source: Source,
+    what: Measure,
+    *,
+    workers: int | None = None,
+    observe: Callable[[Measured, list[FileFacts]], None] | None = None,
+) -> Measured:
     """Measure everything in a source, in parallel when it is large.
 
     Args:
         source: where the files come from.
         workers: processes; by default the number of cores, at most 8. 1 stays in this process.
+        observe: called with the facts of each shard as it is done, while others are measured, if every path and
+            kept file is known by then: for files in place, not for streams.
     """
     items = source.files()
     if workers is None:
@@ -121,11 +130,19 @@ def measure_source(source: Source, what: Measure, *, workers: int | None = None)
     with contextlib.ExitStack() as stack:
         runner: _Inline | _Pool = stack.enter_context(_Pool(workers)) if pooled else _Inline()
         if items is not None and all(item.local is not None for item in items):
-            work = _local_shards(items, source, done)
+            for item in items:
+                done.paths.append(item.path)
+                if _keep(item.path):
+                    with contextlib.suppress(OSError):
+                        done.kept[item.path] = Path(item.local or "").read_bytes()
+            work = _local_shards(items, source)
         else:
             work = _written_shards(source, items, done, stack)
+            observe = None
         for facts in runner.map(work, what):
             done.facts += facts
+            if observe is not None:
+                observe(done, facts)
     last = {fact.path: fact for fact in done.facts}
     done.facts = [last[path] for path in sorted(last)]
     done.paths = sorted(set(done.paths))
@@ -156,15 +173,11 @@ Shard = tuple[list[tuple[str, str]], str | None]
 """Files (path, path on disk) and the directory to remove afterwards."""
 
 
-def _local_shards(items: Sequence[FileItem], source: Source, done: Measured) -> Iterator[Shard]:
+def _local_shards(items: Sequence[FileItem], source: Source) -> Iterator[Shard]:
     shard: list[tuple[str, str]] = []
     odd: list[FileItem] = []
     size = 0
     for item in items:
-        done.paths.append(item.path)
-        if _keep(item.path):
-            with contextlib.suppress(OSError):
-                done.kept[item.path] = Path(item.local or "").read_bytes()
         if not _is_unicode(item.path):
             odd.append(item)
             continue
@@ -272,7 +285,7 @@ class _Pool:
     def __init__(self, workers: int) -> None:
         self._workers = workers
         self._pool = ProcessPoolExecutor(
-            workers, mp_context=multiprocessing.get_context("spawn"), initializer=_single_thread
+            workers, mp_context=multiprocessing.get_context(_start_method()), initializer=_single_thread
         )
         self._open: set[str] = set()
 
@@ -296,6 +309,15 @@ class _Pool:
                     yield future.result()
         for future in waiting:
             yield future.result()
+
+
+def _start_method() -> str:
+    """``fork`` saves half a second of imports, and is sound only while this process has a single thread."""
+    try:
+        threads = sum(1 for _ in Path("/proc/self/task").iterdir())
+    except OSError:
+        threads = 0
+    return "fork" if sys.platform == "linux" and threads == 1 else "spawn"
 
 
 def _single_thread() -> None:
