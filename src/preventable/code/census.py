@@ -94,6 +94,8 @@ class CensusRow(msgspec.Struct, frozen=True):
     unsafe_lines: int | None = None
     safety_comments: int | None = None
     indeterminate_files: int = 0
+    unsafe_sites: int | None = None
+    """Unsafe blocks and impls outside macro bodies: what ``safety_comments`` is a part of."""
     unsafe_externs: int | None = None
     unsafe_attributes: int | None = None
     unsafe_function_types: int | None = None
@@ -142,7 +144,7 @@ class Census(msgspec.Struct, frozen=True):
     rows: list[CensusRow]
     source: SourceInput
     rules: list[RuleCount]
-    headers: str
+    headers: HeaderRule
     components_from: str
     project: str | None
     not_counted: list[NotCounted]
@@ -197,6 +199,15 @@ class Placer:
             language = self._header_language(fact.path)
         bucket, rule = self._buckets.decide(fact.path, fact.marker)
         return Placed(self.component(fact.path), language, bucket, rule)
+
+
+HEADER_RULES: dict[HeaderRule, str] = {
+    "auto": "a .h file is C++ if the nearest directory at or above it with any C or C++ source below holds more C++ "
+    "than C sources, else C; c_headers and cpp_headers of the case file come first",
+    "c": "every .h file is C; c_headers and cpp_headers of the case file come first",
+    "c++": "every .h file is C++; c_headers and cpp_headers of the case file come first",
+}
+"""The rule for ``.h`` files in words, for results."""
 
 
 def header_language(census: CensusSection, paths: Iterable[str]) -> Callable[[str], str]:
@@ -277,6 +288,8 @@ def add_up(placed: Iterable[tuple[Placed, FileFacts]]) -> list[CensusRow]:
     for key in sorted(lines):
         files, code, comment, blank = lines[key]
         sums = msgspec.structs.asdict(unsafe[key]) if key in unsafe else {}
+        if sums:
+            sums["unsafe_sites"] = sums["unsafe_blocks"] + sums["unsafe_impls"]
         counted = files > 0
         rows.append(
             CensusRow(
