@@ -31,6 +31,8 @@ SHARD_BYTES = 12 * 1024 * 1024
 SHARD_FILES = 800
 POOL_FROM_BYTES = 24 * 1024 * 1024
 _BINARY_BYTES = 8000
+MEMORY_DIRECTORY = "/dev/shm"
+MEMORY_BYTES = 1 << 30
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_+-][A-Za-z0-9._+-]{0,99}")
 _FLAT = frozenset((".c", ".h", ".cc", ".cpp", ".cxx", ".hh", ".hpp", ".hxx", ".rs", ".py", ".go", ".java", ".js", ".s"))
 _SOURCE = _FLAT | {".S", ".C", ".H", ".asm"}
@@ -236,6 +238,18 @@ def _is_unicode(path: str) -> bool:
     return True
 
 
+def _scratch() -> str | None:
+    """Memory, if there is plenty and nobody asked for another place: a shard is small and lives for a moment."""
+    if any(os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP")):
+        return None
+    try:
+        space = os.statvfs(MEMORY_DIRECTORY)
+    except (OSError, AttributeError):
+        return None
+    free = space.f_bavail * space.f_frsize
+    return MEMORY_DIRECTORY if free >= MEMORY_BYTES and os.access(MEMORY_DIRECTORY, os.W_OK | os.X_OK) else None
+
+
 class _ShardWriter:
     """Writes contents to a temporary directory under names of ours that keep the extension."""
 
@@ -246,7 +260,7 @@ class _ShardWriter:
 
     def add(self, path: str, data: bytes) -> None:
         if self._directory is None:
-            self._directory = tempfile.mkdtemp(prefix="preventable-")
+            self._directory = tempfile.mkdtemp(prefix="preventable-", dir=_scratch())
         name = path.rpartition("/")[2]
         suffix = os.path.splitext(name)[1]  # noqa: PTH122  (many)
         number = f"{len(self.files):06d}"

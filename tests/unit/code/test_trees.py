@@ -97,6 +97,7 @@ def test_archives_are_the_same_tree_and_leave_nothing_behind(
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    monkeypatch.setattr("preventable.code.measure.MEMORY_DIRECTORY", str(scratch))
     path = tmp_path / f"p.{suffix}"
     if suffix == "zip":
         with zipfile.ZipFile(path, "w") as archive:
