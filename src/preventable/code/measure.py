@@ -119,13 +119,13 @@ def measure_source(
 
     Args:
         source: where the files come from.
-        workers: processes; by default the number of cores, at most 8. 1 stays in this process.
+        workers: processes; by default one more than there are cores, at most 8. 1 stays in this process.
         observe: called with the facts of each shard as it is done, while others are measured, if every path and
             kept file is known by then: for files in place, not for streams.
     """
     items = source.files()
     if workers is None:
-        workers = min(os.cpu_count() or 1, 8)
+        workers = min((os.cpu_count() or 1) + 1, 8)  # one more than cores: some always wait for a read
     known = None if items is None else sum(item.size or 0 for item in items)
     pooled = workers > 1 and (known is None or known > POOL_FROM_BYTES)
     done = Measured([], [], {})
