@@ -24,9 +24,12 @@ class Respacer:
     Args:
         repository: where the files' contents are.
         ignored: commits to be ignored: all their files are chosen, and their lines paired.
+        exact: choose all files, for git may place an edit differently where lines next to it differ in
+            whitespace alone; otherwise those where a removed line came back with other whitespace.
     """
 
-    def __init__(self, repository: Repository, ignored: frozenset[bytes]) -> None:
+    def __init__(self, repository: Repository, ignored: frozenset[bytes], *, exact: bool) -> None:
+        self._exact = exact
         self._ignored = ignored
         self._waiting: list[tuple[list[Change], int, bytes, bytes, bool]] = []
         self._directory = tempfile.TemporaryDirectory()
@@ -43,7 +46,7 @@ class Respacer:
         if at is not None:
             self._waiting = [w for w in self._waiting if w[0] is not changes or w[1] != at]
         ignored = commit in self._ignored
-        if ignored or may_differ_in_space(section):
+        if self._exact or ignored or may_differ_in_space(section):
             found = _BLOBS.search(section)
             if found:
                 at = len(changes) if at is None else at

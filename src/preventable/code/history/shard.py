@@ -48,7 +48,8 @@ def run_shard(plan: Mapping[str, Any], out: IO[bytes]) -> None:
 
     Args:
         plan: ``git_dir``; ``chunks``: end, start and the ids of the commits between; ``parents``: merge id →
-            ids of its parents; ``whitespace``: find whitespace-only changes; ``ignored``: ids to be ignored.
+            ids of its parents; ``whitespace``: also compare without whitespace; ``exact``: every changed
+            file, not only where it likely matters; ``ignored``: ids to be ignored.
         out: where frames go.
     """
     repository = Repository.at_git_dir(plan["git_dir"])
@@ -70,7 +71,7 @@ def run_shard(plan: Mapping[str, Any], out: IO[bytes]) -> None:
             started.append(repository.start(*DIFF, *COMBINED, "-w", stdin=_feed(merges)))
             spaced = Sections(_stdout(started[-1]), merges)
         reader = MergeReader(RawMerges(_stdout(raw)), Sections(_stdout(combined), merges), spaced)
-    with Respacer(repository, frozenset(plan["ignored"])) as respacer:
+    with Respacer(repository, frozenset(plan["ignored"]), exact=plan["exact"]) as respacer:
         follower = Follower(respacer)
         at = 0
         for chunk_end, first_position, commits in chunks:

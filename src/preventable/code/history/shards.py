@@ -28,6 +28,7 @@ def frames(
     *,
     start: int = 0,
     whitespace: bool = True,
+    exact: bool = True,
     ignored: Collection[str] = (),
     processes: int | None = None,
 ) -> Iterator[Frame]:
@@ -36,6 +37,7 @@ def frames(
     Args:
         start: index of the first commit to read.
         whitespace: look for changes of whitespace only.
+        exact: in every file, not only where they are likely.
         ignored: full ids of commits whose edits are to be paired line by line.
         processes: number of shards; by default one per core.
     Raises:
@@ -54,6 +56,7 @@ def frames(
             plan.update(
                 git_dir=repository.git_dir,
                 whitespace=whitespace,
+                exact=exact,
                 ignored=[i.encode("ascii") for i in ignored],
             )
             shard.start(plan)
