@@ -19,7 +19,8 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
-from preventable.code.history.diffparse import Change, Weave, parse_change
+from preventable.code.history.binaries import Binaries
+from preventable.code.history.diffparse import FILE, Change, Weave, parse_change
 from preventable.code.history.following import Follower
 from preventable.code.history.gitcall import Repository
 from preventable.code.history.merges import COMBINED, RAW, MergeReader, RawMerges, compared
@@ -73,6 +74,7 @@ def run_shard(plan: Mapping[str, Any], out: IO[bytes]) -> None:
         reader = MergeReader(RawMerges(_stdout(raw)), Sections(_stdout(combined), merges), spaced)
     with Respacer(repository, frozenset(plan["ignored"]), exact=plan["exact"]) as respacer:
         follower = Follower(respacer)
+        binaries = Binaries(respacer.repository)
         at = 0
         for chunk_end, first_position, commits in chunks:
             entries: list[Entry] = []
@@ -90,14 +92,17 @@ def run_shard(plan: Mapping[str, Any], out: IO[bytes]) -> None:
                     change = parse_change(section)
                     if change is None:
                         continue
-                    if plan["whitespace"] and change[0] is not None and change[1] is not None:
+                    path, old, edits, _, _, kind = change
+                    if plan["whitespace"] and edits and path is not None and old is not None and kind == FILE:
                         respacer.look(commit, section, changes)
+                    binaries.look(change, changes)
                     follower.look(commit, section, change, len(changes))
                     changes.append(change)
                     size += 1
                     if size >= FRAME_CHANGES:
                         follower.commit_done(commit, changes)
                         follower.resolve(whitespace=plan["whitespace"])
+                        binaries.resolve()
                         respacer.resolve()
                         _send(out, (chunk_end, False, [*entries, (position, changes, [], [], [])]))
                         entries, changes, size = [], [], 0
@@ -106,6 +111,7 @@ def run_shard(plan: Mapping[str, Any], out: IO[bytes]) -> None:
                 if changes:
                     entries.append((position, changes, [], [], []))
             follower.resolve(whitespace=plan["whitespace"])
+            binaries.resolve()
             respacer.resolve()
             _send(out, (chunk_end, True, entries))
     for process in started:
