@@ -29,19 +29,140 @@ _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
 CHAIN_TERMS: tuple[bytes, ...] = tuple(
     term.encode()
-    for term in (
-        "use-after-free double-free shift-out-of-bounds out-of-bounds off-by-one null-pointer null deref data-race "
-        "race-condition race races racy concurrently buffer-overflow integer-overflow overflow overflows underflow "
-        "memory-leak leak leaks leaked leaking refcount zero-division deadlock deadlocked uninitialized info-leak "
-        "protection-fault atomic-sleep soft-lockup list-corruption type-confusion memory-corruption undefined-behavior "
-        "poison-pointer kasan kmsan kcsan ubsan lockdep warning warn bug oops panic crash crashes hang hangs hung stall "
-        "freed free free's released dangling stale destroyed bounds boundary beyond past overrun overread index length "
-        "size negative truncated garbage random initialized initialize zero loop infinite endless recursion recursive "
-        "rcu lock locking unlock mutex spinlock sleep sleeping wait stuck reference references put get cancel pending "
-        "timer workqueue unregister remove cast container corrupt corrupted corruption stack heap slab check missing "
-        "permission privileges escape disclosure sensitive inject injection traversal symlink timing spectre "
-        "speculation execution assertion fail failed error unbalanced suspicious unsound"
-    ).split()
+    for term in [
+        "use-after-free",
+        "double-free",
+        "shift-out-of-bounds",
+        "out-of-bounds",
+        "off-by-one",
+        "null-pointer",
+        "null",
+        "deref",
+        "data-race",
+        "race-condition",
+        "race",
+        "races",
+        "racy",
+        "concurrently",
+        "buffer-overflow",
+        "integer-overflow",
+        "overflow",
+        "overflows",
+        "underflow",
+        "memory-leak",
+        "leak",
+        "leaks",
+        "leaked",
+        "leaking",
+        "refcount",
+        "zero-division",
+        "deadlock",
+        "deadlocked",
+        "uninitialized",
+        "info-leak",
+        "protection-fault",
+        "atomic-sleep",
+        "soft-lockup",
+        "list-corruption",
+        "type-confusion",
+        "memory-corruption",
+        "undefined-behavior",
+        "poison-pointer",
+        "kasan",
+        "kmsan",
+        "kcsan",
+        "ubsan",
+        "lockdep",
+        "warning",
+        "warn",
+        "bug",
+        "oops",
+        "panic",
+        "crash",
+        "crashes",
+        "hang",
+        "hangs",
+        "hung",
+        "stall",
+        "freed",
+        "free",
+        "free's",
+        "released",
+        "dangling",
+        "stale",
+        "destroyed",
+        "bounds",
+        "boundary",
+        "beyond",
+        "past",
+        "overrun",
+        "overread",
+        "index",
+        "length",
+        "size",
+        "negative",
+        "truncated",
+        "garbage",
+        "random",
+        "initialized",
+        "initialize",
+        "zero",
+        "loop",
+        "infinite",
+        "endless",
+        "recursion",
+        "recursive",
+        "rcu",
+        "lock",
+        "locking",
+        "unlock",
+        "mutex",
+        "spinlock",
+        "sleep",
+        "sleeping",
+        "wait",
+        "stuck",
+        "reference",
+        "references",
+        "put",
+        "get",
+        "cancel",
+        "pending",
+        "timer",
+        "workqueue",
+        "unregister",
+        "remove",
+        "cast",
+        "container",
+        "corrupt",
+        "corrupted",
+        "corruption",
+        "stack",
+        "heap",
+        "slab",
+        "check",
+        "missing",
+        "permission",
+        "privileges",
+        "escape",
+        "disclosure",
+        "sensitive",
+        "inject",
+        "injection",
+        "traversal",
+        "symlink",
+        "timing",
+        "spectre",
+        "speculation",
+        "execution",
+        "assertion",
+        "fail",
+        "failed",
+        "error",
+        "unbalanced",
+        "suspicious",
+        "unsound",
+    ]
 )
 
 
@@ -175,11 +296,6 @@ def _n_grams(sequences: Sequence[Sequence[int]], zone: int, longest: int) -> tup
         where.append(rows[:-1][second])
     if longest >= 3 and total >= 3:
         third = first[:-2] & first[1:-1] & first[2:]
-        keys.append(
-            base
-            | flat[:-2][third] << np.uint64(32)
-            | flat[1:-1][third] << np.uint64(16)
-            | flat[2:][third]
-        )
+        keys.append(base | flat[:-2][third] << np.uint64(32) | flat[1:-1][third] << np.uint64(16) | flat[2:][third])
         where.append(rows[:-2][third])
     return np.concatenate(keys), np.concatenate(where)
