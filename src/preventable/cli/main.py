@@ -27,6 +27,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "facts": ("facts", "keep facts without prose; how the embedded case was made"),
     "census": ("census", "count what is there: lines, unsafe Rust, coupling; compare two trees"),
     "gate": ("gate", "hold the line: no new C or unsafe where the case file says so"),
+    "lineage": ("lineage", "how old the code is: surviving lines by cohort, survival, churn"),
+    "origin": ("origin", "which commits may have brought each fault, with weights and reasons"),
+    "contributors": ("contributors", "who keeps the code: active, new and leaving authors, in counts"),
     "ports": ("ports", "which platforms lose what when a package starts to need a toolchain"),
 }
 

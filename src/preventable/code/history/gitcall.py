@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Self
 
@@ -48,6 +48,7 @@ class Repository:
                 file=str(path),
                 hint="Give the path of a git clone",
             )
+        self._more: dict[str, str] = {}
         self.git_dir = found.stdout.decode("utf-8", "surrogateescape").rstrip("\n")
 
     @classmethod
@@ -56,7 +57,18 @@ class Repository:
         self = cls.__new__(cls)
         self.path = Path(git_dir)
         self.git_dir = git_dir
+        self._more = {}
         return self
+
+    def borrowing(self, directory: str) -> Repository:
+        """This repository with new objects going to another directory: the repository is not written."""
+        other = Repository.at_git_dir(self.git_dir)
+        objects = self.run("rev-parse", "--path-format=absolute", "--git-path", "objects")
+        other._more = {
+            "GIT_OBJECT_DIRECTORY": directory,
+            "GIT_ALTERNATE_OBJECT_DIRECTORIES": objects.decode("utf-8", "surrogateescape").rstrip("\n"),
+        }
+        return other
 
     def command(self, *arguments: str) -> list[str]:
         """The full command line of one git call."""
@@ -71,7 +83,7 @@ class Repository:
         Raises:
             RepositoryError: git failed; its own words are in the message.
         """
-        done = _run(self.command(*arguments), stdin=stdin)
+        done = _run(self.command(*arguments), stdin=stdin, more=self._more)
         return done.stdout
 
     def try_run(self, *arguments: str) -> bytes | None:
@@ -81,7 +93,9 @@ class Repository:
 
     def start(self, *arguments: str, stdin: IO[bytes]) -> subprocess.Popen[bytes]:
         """Start a git call that reads ``stdin`` (a file) and is read from its ``stdout``."""
-        return subprocess.Popen(self.command(*arguments), stdin=stdin, stdout=subprocess.PIPE, env=_environment())
+        return subprocess.Popen(
+            self.command(*arguments), stdin=stdin, stdout=subprocess.PIPE, env=_environment(self._more)
+        )
 
     def resolve(self, revision: str) -> str:
         """The commit id a revision names.
@@ -114,6 +128,11 @@ class Repository:
         found = self.try_run("config", "--get-regexp", r"^remote\..*\.promisor$")
         return bool(found and b"true" in found)
 
+    def missing_objects(self, revision: str) -> int:
+        """Number of objects of a history that are not here."""
+        listing = self.run("rev-list", "--objects", "--missing=print", revision, "--")
+        return sum(1 for line in listing.splitlines() if line.startswith(b"?"))
+
     def replaced(self) -> int:
         """Number of replace refs and grafts, which change the history that git shows."""
         replaced = len(self.run("replace", "--list").split())
@@ -125,15 +144,22 @@ class Repository:
         return replaced
 
 
-def _environment() -> dict[str, str]:
+def _environment(more: Mapping[str, str]) -> dict[str, str]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k == "GIT_CONFIG_GLOBAL"}
     environment.update(
         GIT_NO_LAZY_FETCH="1", GIT_TERMINAL_PROMPT="0", GIT_OPTIONAL_LOCKS="0", LC_ALL="C", GIT_PAGER="cat"
     )
+    environment.update(more)
     return environment
 
 
-def _run(line: Sequence[str], *, stdin: bytes | None = None, check: bool = True) -> subprocess.CompletedProcess[bytes]:
+def _run(
+    line: Sequence[str],
+    *,
+    stdin: bytes | None = None,
+    check: bool = True,
+    more: Mapping[str, str] | None = None,
+) -> subprocess.CompletedProcess[bytes]:
     try:
         done = subprocess.run(
             line,
@@ -141,7 +167,7 @@ def _run(line: Sequence[str], *, stdin: bytes | None = None, check: bool = True)
             stdin=subprocess.DEVNULL if stdin is None else None,
             capture_output=True,
             check=False,
-            env=_environment(),
+            env=_environment(more or {}),
         )
     except FileNotFoundError as error:
         raise RepositoryError("git is not installed", hint="Install git 2.33 or newer") from error

@@ -20,9 +20,9 @@ from preventable.code.history.diffparse import (
     FILE,
     Change,
     Edits,
-    Kept,
+    Spaced,
     Weave,
-    parse_change,
+    parse_edits,
 )
 from preventable.code.history.gitcall import Repository
 from preventable.code.history.shards import frames
@@ -36,8 +36,11 @@ class Observer(Protocol):
     the call, and do not keep them (the arrays of a file may be kept; they never change).
     """
 
-    before: Collection[int]
-    after: Collection[int]
+    @property
+    def before(self) -> Collection[int]: ...
+
+    @property
+    def after(self) -> Collection[int]: ...
 
     def see_before(self, index: int, tree: Tree, changes: Sequence[Change]) -> None:
         """Called when commit ``index`` is about to be applied.
@@ -151,6 +154,17 @@ class Replay:
         """The state at a commit that is still held (the last one applied always is)."""
         return self._trees[index]
 
+    def held(self) -> dict[int, Tree]:
+        """The states that later commits still need, by commit; complete between two steps only."""
+        return self._trees
+
+    def resume(self, start: int, paths: Paths, trees: dict[int, Tree], unknown_files: list[tuple[int, bytes]]) -> None:
+        """Go on from a saved state: what :attr:`next`, :attr:`paths` and :meth:`held` were then."""
+        self.next, self.paths, self._trees, self.unknown_files = start, paths, trees, unknown_files
+        for index in range(start):
+            for parent in self.commits.parents(index):
+                self._children[parent] -= 1
+
     def _release(self) -> list[Change]:
         """All parts of the next commit, shown to those who want to see it before it is applied."""
         held, self._held = self._held, []
@@ -195,7 +209,7 @@ class Replay:
         number_of = self.paths.number
         churn = self._churn
         one = array("I", (index,))
-        for path, old, edits, kept, blobs, kind in changes:
+        for path, old, edits, spaced, blobs, kind in changes:
             before: FileLines | BinaryFile | None = None
             old_number = -1
             if old is not None:
@@ -224,7 +238,7 @@ class Replay:
                 if before is None or edits[1] > len(before[0]):
                     after = self._unknown(index, path)
                 else:
-                    after = edited(before, one, edits, kept)
+                    after = edited(before, one, edits, spaced)
                 if churn:
                     churn(index, path, sum(edits[2::3]), sum(edits[1::3]) - sum(edits[::3]))
             if number != old_number and old is not None:
@@ -304,39 +318,45 @@ class Replay:
                 "--diff-algorithm=default", "--indent-heuristic", "--src-prefix=a/", "--dst-prefix=b/",
                 old, new,
             )  # fmt: skip
-            change = parse_change(section.removeprefix(b"diff --").rstrip(b"\n"), whitespace=self.substantive)
-            if change is not None and change[2]:
-                lines = edited(lines, one, change[2], change[3])
+            edits = parse_edits(section)
+            if edits:
+                lines = edited(lines, one, edits, None)
         return lines if lines is not None else FileLines(array("I"), array("I"))
 
 
-def edited(before: FileLines, one: array[int], edits: Edits, kept: Kept | None) -> FileLines:
+def edited(before: FileLines, one: array[int], edits: Edits, spaced: Spaced | None) -> FileLines:
     """The lines of a file after one commit.
 
     Args:
         before: its lines before.
         one: an array of one item, the index of the commit.
-        edits, kept: see :mod:`preventable.code.history.diffparse`.
+        edits, spaced: see :mod:`preventable.code.history.diffparse`.
     """
-    old, old_substantive = before
-    touched = old[:]
-    steps = iter(edits)
-    for start, end, new in zip(steps, steps, steps, strict=True):
-        touched[start:end] = one * new
-    if old_substantive is old and not kept:
+    touched = _replaced(before.touched, one, edits)
+    if spaced is None and before.substantive is before.touched:
         return FileLines(touched, touched)
-    substantive = old_substantive[:]
-    pairs_of = dict(kept) if kept else {}
+    edits, kept = (edits, None) if spaced is None else spaced
+    old = before.substantive
+    if not kept:
+        return FileLines(touched, _replaced(old, one, edits))
+    substantive = old[:]
+    pairs_of = dict(kept)
     steps = iter(edits)
     for number, (start, end, new) in enumerate(zip(steps, steps, steps, strict=True)):
         lines = one * new
-        if number in pairs_of:
-            pairs = iter(pairs_of[number])
-            for at, source, length in zip(pairs, pairs, pairs, strict=True):
-                source += start  # noqa: PLW2901
-                lines[at : at + length] = old_substantive[source : source + length]
+        pairs = iter(pairs_of.get(number, ()))
+        for at, source, length in zip(pairs, pairs, pairs, strict=True):
+            lines[at : at + length] = old[start + source : start + source + length]
         substantive[start:end] = lines
     return FileLines(touched, substantive)
+
+
+def _replaced(lines: array[int], one: array[int], edits: Edits) -> array[int]:
+    lines = lines[:]
+    steps = iter(edits)
+    for start, end, new in zip(steps, steps, steps, strict=True):
+        lines[start:end] = one * new
+    return lines
 
 
 def woven(runs: Sequence[int], sources: Sequence[array[int] | None], index: int) -> array[int]:

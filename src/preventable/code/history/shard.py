@@ -18,10 +18,19 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from typing import IO, Any
+from typing import IO, Any, Self
 
 from preventable.code.history.addedtext import AddedText
-from preventable.code.history.diffparse import Change, Weave, parse_change, parse_weave, unquote
+from preventable.code.history.diffparse import (
+    Change,
+    Weave,
+    may_differ_in_space,
+    pair_ignored,
+    parse_change,
+    parse_edits,
+    parse_weave,
+    unquote,
+)
 from preventable.code.history.gitcall import Repository
 from preventable.errors import RepositoryError
 
@@ -32,10 +41,16 @@ DIFF = ("diff-tree", "--stdin", "-r", "-p", "-U0", "-M", "-l1000", "--root", "--
         "--no-textconv", "--no-ext-diff", "--no-color")  # fmt: skip
 COMBINED = (*DIFF, "-U1", "-c", "--combined-all-paths")
 """One line of context: without it git leaves out the line that lost lines stand before, and miscounts."""
+SPACED = ("diff-tree", "-r", "-p", "-U0", "-w", "--no-renames", "--full-index", "--no-textconv",
+          "--no-ext-diff", "--no-color")  # fmt: skip
 RAW = ("diff-tree", "--stdin", "-r", "--raw", "--no-renames", "--no-abbrev", "--always")
 _HEX = re.compile(rb"[0-9a-f]+")
 
-Frame = tuple[int, bool, list[tuple[int, list[Change], list[tuple[bytes, int]], list[Weave], list[Weave]]]]
+_BLOBS = re.compile(rb"\nindex ([0-9a-f]+)\.\.([0-9a-f]+)")
+_NUMBER = re.compile(rb"git a/(\d{9}) b/")
+
+Entry = tuple[int, list[Change], list[tuple[bytes, int]], list[Weave], list[Weave]]
+Frame = tuple[int, bool, list[Entry]]
 
 
 class Sections:
@@ -144,67 +159,64 @@ def run_shard(plan: Mapping[str, Any], out: IO[bytes]) -> None:
     Args:
         plan: ``git_dir``; ``chunks``: end, start and the ids of the commits between; ``parents``: merge id →
             ids of its parents; ``whitespace``: find whitespace-only changes; ``ignored``: ids to be ignored;
-            ``text``: file for the words of the code that was added, or None.
+            ``text``: a file for the words of the code that was added, or None.
         out: where frames go.
     """
     repository = Repository.at_git_dir(plan["git_dir"])
-    whitespace: bool = plan["whitespace"]
     parents: dict[bytes, list[bytes]] = plan["parents"]
-    ignored = frozenset(plan["ignored"])
     chunks: list[tuple[int, int, list[bytes]]] = plan["chunks"]
     ids = [commit for _, _, commits in chunks for commit in commits]
     merges = [commit for commit in ids if commit in parents]
     plain = [commit for commit in ids if commit not in parents]
     started = [repository.start(*DIFF, stdin=_feed(plain))]
-    sections = _Lookahead(Sections(_stdout(started[0]), plain))
-    raw = combined = spaced = None
+    sections = Lookahead(Sections(_stdout(started[0]), plain))
+    reader = None
     if merges:
-        started.append(repository.start(*COMBINED, stdin=_feed(merges)))
-        combined = _Lookahead(Sections(_stdout(started[-1]), merges))
-        lines = [b"%b %b" % (m, p) for m in merges for p in _compared(parents[m])]
-        started.append(repository.start(*RAW, stdin=_feed(lines)))
-        raw = RawMerges(_stdout(started[-1]))
-        if whitespace:
+        lines = [b"%b %b" % (m, p) for m in merges for p in compared(parents[m])]
+        raw = repository.start(*RAW, stdin=_feed(lines))
+        combined = repository.start(*COMBINED, stdin=_feed(merges))
+        started += (raw, combined)
+        spaced = None
+        if plan["whitespace"]:
             started.append(repository.start(*COMBINED, "-w", stdin=_feed(merges)))
-            spaced = _Lookahead(Sections(_stdout(started[-1]), merges))
+            spaced = Sections(_stdout(started[-1]), merges)
+        reader = MergeReader(RawMerges(_stdout(raw)), Sections(_stdout(combined), merges), spaced)
     text = AddedText() if plan["text"] else None
-    at = merge_number = 0
-    for chunk_end, first_position, commits in chunks:
-        frame: Frame = (chunk_end, False, [])
-        size = 0
-        for offset, commit in enumerate(commits):
-            changes: list[Change] = []
-            takes: list[tuple[bytes, int]] = []
-            weaves: list[Weave] = []
-            weaves_w: list[Weave] = []
-            if commit in parents:
-                assert raw is not None
-                assert combined is not None
-                weaves = _weaves(combined.of(merge_number), len(parents[commit]))
-                if spaced is not None:
-                    weaves_w = _weaves(spaced.of(merge_number), len(parents[commit]))
-                takes = _takes(raw, commit, parents[commit], {w[0] for w in weaves})
-                merge_number += 1
-            else:
-                skip = commit in ignored
+    with Respacer(repository, frozenset(plan["ignored"])) as respacer:
+        at = 0
+        for chunk_end, first_position, commits in chunks:
+            entries: list[Entry] = []
+            size = 0
+            for position, commit in enumerate(commits, first_position):
+                if commit in parents:
+                    assert reader is not None
+                    takes, weaves, weaves_w = reader.read(commit, parents[commit])
+                    if takes or weaves:
+                        entries.append((position, [], takes, weaves, weaves_w))
+                        size += len(takes) + len(weaves)
+                    continue
+                changes: list[Change] = []
                 for section in sections.of(at):
-                    change = parse_change(section, whitespace=whitespace, ignored=skip)
-                    if change is not None:
-                        if text is not None:
-                            text.add(first_position + offset, change[0], change[1], section)
-                        changes.append(change)
-                        size += 1
-                        if size >= FRAME_CHANGES:
-                            frame[2].append((first_position + offset, changes, [], [], []))
-                            _send(out, frame)
-                            frame, changes, size = (chunk_end, False, []), [], 0
+                    change = parse_change(section)
+                    if change is None:
+                        continue
+                    if text is not None:
+                        text.add(position, change[0], change[1], section)
+                    if plan["whitespace"] and change[0] is not None and change[1] is not None:
+                        respacer.look(commit, section, changes)
+                    changes.append(change)
+                    size += 1
+                    if size >= FRAME_CHANGES:
+                        respacer.resolve()
+                        _send(out, (chunk_end, False, [*entries, (position, changes, [], [], [])]))
+                        entries, changes, size = [], [], 0
                 at += 1
-            if changes or takes or weaves:
-                frame[2].append((first_position + offset, changes, takes, weaves, weaves_w))
-                size += len(takes) + len(weaves)
-        if text is not None and chunk_end == chunks[-1][0]:
-            text.save(plan["text"])  # before the last frame: who has that may read the file
-        _send(out, (chunk_end, True, frame[2]))
+                if changes:
+                    entries.append((position, changes, [], [], []))
+            respacer.resolve()
+            if text is not None and chunk_end == chunks[-1][0]:
+                text.save(plan["text"])  # before the last frame: who has that may read the file
+            _send(out, (chunk_end, True, entries))
     for process in started:
         if process.wait() != 0:
             raise RepositoryError(
@@ -212,28 +224,72 @@ def run_shard(plan: Mapping[str, Any], out: IO[bytes]) -> None:
             )
 
 
-def _compared(parents: Sequence[bytes]) -> Sequence[bytes]:
+class Respacer:
+    """Diffs of chosen files with whitespace ignored.
+
+    The files are put side by side into two trees, which go to a temporary object directory that borrows
+    the repository's objects (the repository is never written), so that one call of git diffs them all.
+
+    Args:
+        repository: where the files' contents are.
+        ignored: commits to be ignored: all their files are chosen, and their lines paired.
+    """
+
+    def __init__(self, repository: Repository, ignored: frozenset[bytes]) -> None:
+        self._repository = repository
+        self._ignored = ignored
+        self._waiting: list[tuple[list[Change], int, bytes, bytes, bool]] = []
+        self._directory = tempfile.TemporaryDirectory()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._directory.cleanup()
+
+    def look(self, commit: bytes, section: bytes, changes: list[Change]) -> None:
+        """Note the file whose change is about to be appended to ``changes``, if whitespace may matter."""
+        ignored = commit in self._ignored
+        if ignored or may_differ_in_space(section):
+            found = _BLOBS.search(section)
+            if found:
+                self._waiting.append((changes, len(changes), found[1], found[2], ignored))
+
+    def resolve(self) -> None:
+        """Fill in ``spaced`` of all files noted since the last call."""
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return
+        repository = self._repository.borrowing(self._directory.name)
+        names = [b"\t%d\n" % (10**8 + number) for number in range(len(waiting))]
+        listing = [
+            b"".join(b"100644 blob " + item[2] + name for item, name in zip(waiting, names, strict=True)),
+            b"".join(b"100644 blob " + item[3] + name for item, name in zip(waiting, names, strict=True)),
+        ]
+        trees = repository.run("mktree", "--missing", "--batch", stdin=b"\n".join(listing)).decode().split()
+        if len(trees) == 1:
+            trees *= 2
+        diff = repository.run(*SPACED, *trees)
+        sections = {}
+        for section in diff.split(b"\ndiff --"):
+            found = _NUMBER.search(section)
+            if found:
+                sections[int(found[1]) - 10**8] = section
+        for number, (changes, at, _, _, ignored) in enumerate(waiting):
+            section = sections.get(number, b"")
+            path, old, edits, _, blobs, kind = changes[at]
+            kept = pair_ignored(section) if ignored else None
+            spaced = parse_edits(section)
+            if spaced != edits or kept:
+                changes[at] = (path, old, edits, (spaced, kept), blobs, kind)
+
+
+def compared(parents: Sequence[bytes]) -> Sequence[bytes]:
     """The parents a merge is compared with: with two, what is not as in the first is as in the second."""
     return parents if len(parents) > 2 else parents[:1]
 
 
-def _takes(raw: RawMerges, commit: bytes, parents: Sequence[bytes], woven: set[bytes]) -> list[tuple[bytes, int]]:
-    differs = [raw.next(commit) for _ in _compared(parents)]
-    takes: list[tuple[bytes, int]] = []
-    for path, gone in differs[0].items():
-        if gone:
-            takes.append((path, -1))
-        elif path not in woven:
-            same = next((i for i in range(1, len(differs)) if path not in differs[i]), 1)
-            takes.append((path, same))
-    return takes
-
-
-def _weaves(sections: Iterator[bytes], parents: int) -> list[Weave]:
-    return [weave for section in sections if (weave := parse_weave(section, parents)) is not None]
-
-
-class _Lookahead:
+class Lookahead:
     """Sections grouped by commit without holding more than one."""
 
     def __init__(self, sections: Sections) -> None:
@@ -241,10 +297,46 @@ class _Lookahead:
         self._next = next(self._sections, None)
 
     def of(self, position: int) -> Iterator[bytes]:
+        """The sections of the commit at a position; positions must ascend."""
         while self._next is not None and self._next[0] == position:
             section = self._next[1]
             yield section
             self._next = next(self._sections, None)
+
+
+class MergeReader:
+    """What merges do to files, in order.
+
+    Args:
+        raw: which paths differ from the parents.
+        combined: the combined diffs of the merges.
+        spaced: the same with whitespace ignored, or None.
+    """
+
+    def __init__(self, raw: RawMerges, combined: Sections, spaced: Sections | None) -> None:
+        self._raw = raw
+        self._combined = Lookahead(combined)
+        self._spaced = None if spaced is None else Lookahead(spaced)
+        self._at = 0
+
+    def read(self, commit: bytes, parents: Sequence[bytes]) -> tuple[list[tuple[bytes, int]], list[Weave], list[Weave]]:
+        """Takes, weaves and weaves with whitespace ignored of the next merge."""
+        weaves = self._weaves(self._combined, len(parents))
+        weaves_w = [] if self._spaced is None else self._weaves(self._spaced, len(parents))
+        self._at += 1
+        woven = {weave[0] for weave in weaves}
+        differs = [self._raw.next(commit) for _ in compared(parents)]
+        takes: list[tuple[bytes, int]] = []
+        for path, gone in differs[0].items():
+            if gone:
+                takes.append((path, -1))
+            elif path not in woven:
+                takes.append((path, next((i for i in range(1, len(differs)) if path not in differs[i]), 1)))
+        return takes, weaves, weaves_w
+
+    def _weaves(self, sections: Lookahead, parents: int) -> list[Weave]:
+        found = (parse_weave(section, parents) for section in sections.of(self._at))
+        return [weave for weave in found if weave is not None]
 
 
 def _stdout(process: Any) -> IO[bytes]:

@@ -93,7 +93,7 @@ def _fix(index: int, sections: Sequence[bytes]) -> Fix:
     paths: list[bytes] = []
     others = 0
     for section in sections:
-        change = parse_change(section, whitespace=False)
+        change = parse_change(section)
         path = change and (change[1] or change[0])
         if path is None or change is None or not is_code(path):
             others += 1
