@@ -41,7 +41,7 @@ IN_WINDOW = 8.5
 """For a commit that first came out in the release the advisory names: strong, but records can be wrong."""
 BEFORE_WINDOW = 2.0
 """For a commit of an earlier release: a fault may sleep in code that a later release switched on."""
-NAMED_BY_FIX = 12.0
+NAMED_BY_FIX = 16.0
 """For a commit that the fix's message blames (``Fixes:``, "regression from"); set, not fitted."""
 LEVEL = 0.90
 """Level of the interval of the introduction date."""
