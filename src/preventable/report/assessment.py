@@ -183,7 +183,9 @@ def _prevented(a: Assessment, taxonomy: Taxonomy) -> Section:
         for r in pooled
         if r.weakness != "all"
     ]  # fmt: skip
-    cells.sort(key=lambda r: r["state"] == "not available")
+    places = {name: i for i, name in enumerate(taxonomy.classes)}
+    chosen = {name: i for i, name in enumerate(taxonomy.interventions)}
+    cells.sort(key=lambda r: (r["state"] == "not available", chosen[r["intervention"]], places[r["weakness"]]))
     caveats = [{"title": i.title, "text": i.text, "caveat": i.caveat} for i in taxonomy.interventions.values()]
     columns = (
         Column("title", "intervention"),
@@ -230,7 +232,10 @@ def _prevented(a: Assessment, taxonomy: Taxonomy) -> Section:
             Figure(
                 id="prevented-cells",
                 title="Class by class, with the source of every cell",
-                how="As above, before the sum. A cell without a source says so.",
+                how="As above, before the sum. A cell without a source says so. "
+                + " ".join(
+                    sorted({c.note for i in taxonomy.interventions.values() for c in i.cells.values() if c.note})
+                ),
                 table=Table(
                     (
                         Column("title", "intervention"),

@@ -33,6 +33,11 @@ class SurvivalCurve(msgspec.Struct, frozen=True):
     empty_risk_sets: int = 0
     """Times at which everybody at risk failed: the product-limit form is unreliable at and below them."""
 
+    weakest_window: float = 1.0
+    """The smallest estimated chance that a lifetime falls into the window of an observation (double
+    truncation). Near 0 the chain of overlapping windows is all but broken and the curve arbitrary (Xiao and
+    Hudgens 2019)."""
+
     def mean_days(self) -> float:
         """Mean of the distribution within the observable lifetimes."""
         mass = -np.diff(np.concatenate(([1.0], self.survival)))
@@ -149,6 +154,7 @@ def doubly_truncated_survival(
             hint="The window may be too narrow to identify the distribution: widen it, or fit a family",
         )
     survival = _survival(mass)[0]
+    ends = np.concatenate(([0.0], np.cumsum(mass[0])))
     low = high = None
     if bootstrap:
         rng = np.random.default_rng(seed)
@@ -171,6 +177,7 @@ def doubly_truncated_survival(
         low=low,
         high=high,
         iterations=iterations,
+        weakest_window=float((ends[last] - ends[first]).min()),
     )
 
 

@@ -30,8 +30,8 @@ Spaced = tuple[Edits, Kept | None]
 Change = tuple[bytes | None, bytes | None, Edits | None, Spaced | None, tuple[bytes, bytes] | None, int]
 Weave = tuple[bytes, tuple[bytes | None, ...], list[int] | None]
 
-FILE, SYMLINK, SUBMODULE = 0, 1, 2
-"""What a path is: only files have lines."""
+FILE, SYMLINK, SUBMODULE, FOLLOWED = 0, 1, 2, 3
+"""What a path is: only files have lines. FOLLOWED: a new file that descends from one that the commit lost."""
 
 WHITESPACE = b" \t\r\v\f"
 

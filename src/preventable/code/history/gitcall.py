@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Self
 
@@ -70,6 +70,12 @@ class Repository:
         }
         return other
 
+    def make_trees(self, listings: Sequence[bytes]) -> list[bytes]:
+        """Write tree objects; each listing is entries of ``mktree -z``. Only for a borrowing repository."""
+        assert self._more
+        out = self.run("mktree", "-z", "--missing", "--batch", stdin=b"\0".join(listings) + b"\0")
+        return out.split()
+
     def command(self, *arguments: str) -> list[str]:
         """The full command line of one git call."""
         line = ["git", f"--git-dir={self.git_dir}"]
@@ -85,6 +91,28 @@ class Repository:
         """
         done = _run(self.command(*arguments), stdin=stdin, more=self._more)
         return done.stdout
+
+    def records(self, *arguments: str) -> Iterator[bytes]:
+        """The parts of a git call's output that end in NUL, one at a time.
+
+        Raises:
+            RepositoryError: git failed.
+        """
+        with subprocess.Popen(
+            self.command(*arguments),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            env=_environment(self._more),
+        ) as process:
+            assert process.stdout is not None
+            rest = b""
+            while block := process.stdout.read(1 << 18):
+                *whole, rest = (rest + block).split(b"\0")
+                yield from whole
+            if rest:
+                yield rest
+        if process.returncode != 0:
+            raise RepositoryError("git failed", hint="`git fsck` tells whether the repository is damaged")
 
     def try_run(self, *arguments: str) -> bytes | None:
         """Standard output of a git call, or None when git fails."""

@@ -18,6 +18,9 @@ from typing import Protocol
 from preventable.code.history.commits import Commits
 from preventable.code.history.diffparse import (
     FILE,
+    FOLLOWED,
+    SUBMODULE,
+    SYMLINK,
     Change,
     Edits,
     Spaced,
@@ -68,7 +71,6 @@ class Replay:
         observers: who looks at which commits.
         churn: who counts lines added and removed.
         processes: how many shards read the history; by default one per core.
-        text: a directory where the shards leave the words of the code that each commit added.
     """
 
     def __init__(
@@ -81,7 +83,6 @@ class Replay:
         observers: Sequence[Observer] = (),
         churn: ChurnCounter | None = None,
         processes: int | None = None,
-        text: str | None = None,
     ) -> None:
         self.repository = repository
         self.commits = commits
@@ -95,10 +96,13 @@ class Replay:
         """Files whose diff did not fit the replayed state: their lines are unknown from that commit on."""
         self._churn = churn
         self._processes = processes
-        self._text = text
         self._trees: dict[int, Tree] = {}
         self._open: Tree | None = None
         self._held: list[Change] = []
+        self._gone: set[int] = set()
+        """Paths that the open commit takes away; they go last, for new files may descend from them."""
+        self._lost: set[int] = set()
+        """Those of them whose lines are counted as removed, or live on under another name."""
         self._children = commits.child_counts()
         self._before = {i for o in observers for i in o.before}
         self._after = {i for o in observers for i in o.after}
@@ -127,7 +131,6 @@ class Replay:
             whitespace=self.substantive,
             ignored=self.ignored,
             processes=self._processes,
-            text=self._text,
         ):
             began = self.next
             last = len(entries) - 1
@@ -193,6 +196,11 @@ class Replay:
                 held = self._release()
                 self._apply(self._opened(), at, held)
             tree = self._opened()
+            if self._gone:
+                for number in self._gone:
+                    tree.drop(number)
+                self._gone.clear()
+                self._lost.clear()
             for other in self.commits.parents(at)[1:]:
                 self._children[other] -= 1
                 if not self._children[other]:
@@ -215,11 +223,12 @@ class Replay:
             if old is not None:
                 old_number = number_of(old)
                 before = tree.get(old_number)
-            if path is None or kind != FILE:
+            if path is None or kind in (SYMLINK, SUBMODULE):
                 if old is not None:
-                    tree.drop(old_number)
-                if edits and churn and kind == FILE and old is not None:
-                    churn(index, old, 0, edits[1])
+                    self._gone.add(old_number)
+                    if churn and isinstance(before, FileLines) and old_number not in self._lost:
+                        churn(index, old, 0, len(before.touched))
+                        self._lost.add(old_number)
                 continue
             number = old_number if path == old else number_of(path)
             after: FileLines | BinaryFile
@@ -239,10 +248,15 @@ class Replay:
                     after = self._unknown(index, path)
                 else:
                     after = edited(before, one, edits, spaced)
-                if churn:
+                if churn and kind == FILE:
                     churn(index, path, sum(edits[2::3]), sum(edits[1::3]) - sum(edits[::3]))
-            if number != old_number and old is not None:
-                tree.drop(old_number)
+            if kind == FOLLOWED:
+                if churn and isinstance(after, FileLines):
+                    churn(index, path, len(after.touched), 0)
+            elif number != old_number and old is not None:
+                self._gone.add(old_number)
+                self._lost.add(old_number)
+            self._gone.discard(number)
             tree.set(number, after)
 
     def _merge(

@@ -22,6 +22,8 @@ from typing import IO, Any, Self
 
 from preventable.code.history.addedtext import AddedText
 from preventable.code.history.diffparse import (
+    FILE,
+    FOLLOWED,
     Change,
     Weave,
     may_differ_in_space,
@@ -43,10 +45,17 @@ COMBINED = (*DIFF, "-U1", "-c", "--combined-all-paths")
 """One line of context: without it git leaves out the line that lost lines stand before, and miscounts."""
 SPACED = ("diff-tree", "-r", "-p", "-U0", "-w", "--no-renames", "--full-index", "--no-textconv",
           "--no-ext-diff", "--no-color")  # fmt: skip
+FOLLOW = ("diff-tree", "--stdin", "-r", "-p", "-U0", "-M", "-l1000", "--diff-filter=R", "--full-index",
+          "--no-textconv", "--no-ext-diff", "--no-color")  # fmt: skip
+FOLLOWED_PAIRS = 20_000
+"""Lost times new files of one commit beyond which only git's own renames are followed."""
 RAW = ("diff-tree", "--stdin", "-r", "--raw", "--no-renames", "--no-abbrev", "--always")
 _HEX = re.compile(rb"[0-9a-f]+")
 
 _BLOBS = re.compile(rb"\nindex ([0-9a-f]+)\.\.([0-9a-f]+)")
+_SAME = re.compile(rb"\nsimilarity index 100%")
+_SOURCE = re.compile(rb"\nrename from (\d+)/")
+_FOLLOW_HEAD = re.compile(rb"(?:^|\n)(?=[0-9a-f]{40,64} [0-9a-f]{40,64}\n)")
 _NUMBER = re.compile(rb"git a/(\d{9}) b/")
 
 Entry = tuple[int, list[Change], list[tuple[bytes, int]], list[Weave], list[Weave]]
@@ -183,6 +192,7 @@ def run_shard(plan: Mapping[str, Any], out: IO[bytes]) -> None:
         reader = MergeReader(RawMerges(_stdout(raw)), Sections(_stdout(combined), merges), spaced)
     text = AddedText() if plan["text"] else None
     with Respacer(repository, frozenset(plan["ignored"])) as respacer:
+        follower = Follower(respacer)
         at = 0
         for chunk_end, first_position, commits in chunks:
             entries: list[Entry] = []
@@ -204,15 +214,20 @@ def run_shard(plan: Mapping[str, Any], out: IO[bytes]) -> None:
                         text.add(position, change[0], change[1], section)
                     if plan["whitespace"] and change[0] is not None and change[1] is not None:
                         respacer.look(commit, section, changes)
+                    follower.look(section, change, changes)
                     changes.append(change)
                     size += 1
                     if size >= FRAME_CHANGES:
+                        follower.commit_done(changes, complete=False)
+                        follower.resolve(respacer if plan["whitespace"] else None)
                         respacer.resolve()
                         _send(out, (chunk_end, False, [*entries, (position, changes, [], [], [])]))
                         entries, changes, size = [], [], 0
                 at += 1
+                follower.commit_done(changes)
                 if changes:
                     entries.append((position, changes, [], [], []))
+            follower.resolve(respacer if plan["whitespace"] else None)
             respacer.resolve()
             if text is not None and chunk_end == chunks[-1][0]:
                 text.save(plan["text"])  # before the last frame: who has that may read the file
@@ -236,10 +251,10 @@ class Respacer:
     """
 
     def __init__(self, repository: Repository, ignored: frozenset[bytes]) -> None:
-        self._repository = repository
         self._ignored = ignored
         self._waiting: list[tuple[list[Change], int, bytes, bytes, bool]] = []
         self._directory = tempfile.TemporaryDirectory()
+        self.repository = repository.borrowing(self._directory.name)
 
     def __enter__(self) -> Self:
         return self
@@ -247,29 +262,28 @@ class Respacer:
     def __exit__(self, *_: object) -> None:
         self._directory.cleanup()
 
-    def look(self, commit: bytes, section: bytes, changes: list[Change]) -> None:
-        """Note the file whose change is about to be appended to ``changes``, if whitespace may matter."""
+    def look(self, commit: bytes, section: bytes, changes: list[Change], at: int | None = None) -> None:
+        """Note the file whose change is about to be appended to ``changes`` (or is there already)."""
         ignored = commit in self._ignored
         if ignored or may_differ_in_space(section):
             found = _BLOBS.search(section)
             if found:
-                self._waiting.append((changes, len(changes), found[1], found[2], ignored))
+                at = len(changes) if at is None else at
+                self._waiting.append((changes, at, found[1], found[2], ignored))
 
     def resolve(self) -> None:
         """Fill in ``spaced`` of all files noted since the last call."""
         waiting, self._waiting = self._waiting, []
         if not waiting:
             return
-        repository = self._repository.borrowing(self._directory.name)
-        names = [b"\t%d\n" % (10**8 + number) for number in range(len(waiting))]
-        listing = [
-            b"".join(b"100644 blob " + item[2] + name for item, name in zip(waiting, names, strict=True)),
-            b"".join(b"100644 blob " + item[3] + name for item, name in zip(waiting, names, strict=True)),
-        ]
-        trees = repository.run("mktree", "--missing", "--batch", stdin=b"\n".join(listing)).decode().split()
-        if len(trees) == 1:
-            trees *= 2
-        diff = repository.run(*SPACED, *trees)
+        names = [b"\t%d\0" % (10**8 + number) for number in range(len(waiting))]
+        trees = self.repository.make_trees(
+            [
+                b"".join(b"100644 blob " + item[2] + name for item, name in zip(waiting, names, strict=True)),
+                b"".join(b"100644 blob " + item[3] + name for item, name in zip(waiting, names, strict=True)),
+            ]
+        )
+        diff = self.repository.run(*SPACED, *(tree.decode() for tree in trees))
         sections = {}
         for section in diff.split(b"\ndiff --"):
             found = _NUMBER.search(section)
@@ -287,6 +301,111 @@ class Respacer:
 def compared(parents: Sequence[bytes]) -> Sequence[bytes]:
     """The parents a merge is compared with: with two, what is not as in the first is as in the second."""
     return parents if len(parents) > 2 else parents[:1]
+
+
+class Follower:
+    """Files that one commit made from a file that it took away, as ``git blame`` follows them.
+
+    A rename gives a lost file to one successor alone; ``git blame`` looks for the ancestor of each new file on
+    its own, so that a file that was split is followed into all its parts. For the new files of a commit that
+    also lost files, the comparison is made again, each new file alone against all lost ones.
+
+    Args:
+        respacer: lends its directory for trees.
+    """
+
+    def __init__(self, respacer: Respacer) -> None:
+        self._respacer = respacer
+        self._lost: dict[bytes, tuple[bytes, bytes]] = {}
+        self._new: list[tuple[int, bytes]] = []
+        self._waiting: list[tuple[list[Change], int, bytes, dict[bytes, tuple[bytes, bytes]]]] = []
+
+    def look(self, section: bytes, change: Change, changes: Sequence[Change]) -> None:
+        """Note a file that is lost or new; ``change`` is about to be appended to ``changes``."""
+        path, old, edits, _, blobs, kind = change
+        if path == old or kind != FILE:
+            return
+        found = _BLOBS.search(section)
+        if old is not None:
+            same = _SAME.search(section)
+            if found:
+                self._lost[old] = (found[1], old)
+                if path is not None and not same:
+                    self._new.append((len(changes), found[2]))
+            elif same:
+                self._lost[old] = (b"", old)
+        elif found and edits and blobs is None:
+            self._new.append((len(changes), found[2]))
+
+    def commit_done(self, changes: list[Change], *, complete: bool = True) -> None:
+        """All files of a commit have been seen (or as many as are looked at together)."""
+        lost = {name: item for name, item in self._lost.items() if item[0]}
+        if lost and self._new and len(lost) * len(self._new) <= FOLLOWED_PAIRS:
+            renamed = sum(1 for at, _ in self._new if changes[at][1] is not None)
+            # A single rename without other new or lost files has nothing to be compared with.
+            if len(self._new) > renamed or len(lost) > 1:
+                self._waiting += [(changes, at, blob, lost) for at, blob in self._new]
+        self._lost, self._new = {}, []
+
+    def resolve(self, respacer: Respacer | None) -> None:
+        """Give the noted new files their ancestors; they may then be looked at for whitespace."""
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return
+        repository = self._respacer.repository
+        files: dict[tuple[bytes, bytes], int] = {}
+        for changes, at, blob, lost in waiting:
+            new = changes[at][0] or b""
+            for item in (*((b, _base(name)) for b, name in lost.values()), (blob, _base(new))):
+                files.setdefault(item, len(files))
+        leaves = repository.make_trees([b"100644 blob %b\t%b\0" % item for item in files])
+        tops: dict[bytes, int] = {}
+        pairs = []
+        for changes, at, blob, lost in waiting:
+            sides = (
+                b"".join(
+                    b"040000 tree %b\t%09d\0" % (leaves[files[b, _base(name)]], n)
+                    for n, (b, name) in enumerate(sorted(lost.values(), key=lambda item: item[1]))
+                ),
+                b"040000 tree %b\tx\0" % leaves[files[blob, _base(changes[at][0] or b"")]],
+            )
+            pairs.append(tuple(tops.setdefault(side, len(tops)) for side in sides))
+        roots = repository.make_trees(list(tops))
+        lines = [b"%b %b\n" % (roots[a], roots[b]) for a, b in pairs]
+        out = repository.run(*FOLLOW, stdin=b"".join(lines))
+        position = -1
+        answers: dict[int, bytes] = {}
+        order = {line.rstrip(b"\n"): [] for line in lines}  # type: dict[bytes, list[int]]
+        for number, line in enumerate(lines):
+            order[line.rstrip(b"\n")].append(number)
+        for part in _FOLLOW_HEAD.split(out)[1:]:
+            head, _, body = part.partition(b"\n")
+            for position in order.get(head, ()):
+                answers[position] = body
+        for number, (changes, at, _, lost) in enumerate(waiting):
+            body = answers.get(number, b"")
+            names = sorted(lost.values(), key=lambda item: item[1])
+            for section in body.split(b"diff --git ")[1:]:
+                source = _SOURCE.search(section)
+                if source:
+                    self._apply(changes, at, names[int(source[1])][1], b"git " + section.rstrip(b"\n"), respacer)
+
+    @staticmethod
+    def _apply(changes: list[Change], at: int, source: bytes, section: bytes, respacer: Respacer | None) -> None:
+        path, old, _, _, _, _ = changes[at]
+        if old == source:
+            return
+        if old is not None:
+            changes.append((None, old, [0, 0, 0], None, None, FILE))
+        parsed = parse_change(section)
+        edits = parsed[2] if parsed else []
+        changes[at] = (path, source, edits, None, None, FOLLOWED)
+        if respacer is not None:
+            respacer.look(b"", section, changes, at)
+
+
+def _base(path: bytes) -> bytes:
+    return path.rpartition(b"/")[2]
 
 
 class Lookahead:

@@ -30,7 +30,6 @@ def frames(
     whitespace: bool = True,
     ignored: Collection[str] = (),
     processes: int | None = None,
-    text: str | None = None,
 ) -> Iterator[Frame]:
     """The frames of all commits from ``start`` on, in the order of the commits.
 
@@ -39,8 +38,6 @@ def frames(
         whitespace: look for changes of whitespace only.
         ignored: full ids of commits whose edits are to be paired line by line.
         processes: number of shards; by default one per core.
-        text: a directory; each shard writes a file there with the words of the code that was added, before
-            its last frame.
     Raises:
         RepositoryError: git failed in a shard.
     """
@@ -58,7 +55,6 @@ def frames(
                 git_dir=repository.git_dir,
                 whitespace=whitespace,
                 ignored=[i.encode("ascii") for i in ignored],
-                text=os.path.join(text, f"{number:04}") if text else None,  # noqa: PTH118  (for marshal)
             )
             shard.start(plan)
         for chunk in range(chunks):

@@ -17,6 +17,7 @@ KINDS: dict[str, str] = {
     "contributors": "preventable.report.sections.contributors",
     "origin": "preventable.report.sections.origin",
     "compare": "preventable.report.sections.compare",
+    "pairs": "preventable.report.sections.pairs",
     "lifetimes": "preventable.report.sections.lifetimes",
     "claims": "preventable.report.sections.claims",
     "ports": "preventable.report.sections.ports",
