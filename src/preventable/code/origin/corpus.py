@@ -91,7 +91,7 @@ class Corpus:
         np.minimum.at(self.word_first, pair_word, pair_commit)
         self.new_words = np.bincount(self.word_first[self.word_first < self.commits], minlength=self.commits)
         order = np.argsort(pair_word, kind="stable")
-        self._word_commits = pair_commit[order]
+        self._word_commits: Integers = pair_commit[order].astype(np.int64)
         self._word_starts = np.concatenate([[0], np.cumsum(counts)])
         squared = sparse.csr_matrix(
             (self.word_weight[by_piece.indices] ** 2, by_piece.indices, by_piece.indptr), shape=by_piece.shape

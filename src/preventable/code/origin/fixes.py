@@ -15,7 +15,8 @@ from preventable.code.history.addedtext import IDENTIFIER, KEYWORDS, function_na
 from preventable.code.history.commits import Commits
 from preventable.code.history.diffparse import parse_change
 from preventable.code.history.gitcall import Repository
-from preventable.code.history.shard import DIFF, Sections
+from preventable.code.history.sections import Sections
+from preventable.code.history.shard import DIFF
 
 CONTEXT_LINES = 6
 NEIGHBOURS = 3
