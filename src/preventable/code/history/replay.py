@@ -77,6 +77,7 @@ class Replay:
         observers: who looks at which commits.
         churn: who counts lines added and removed.
         processes: how many shards read the history; by default one per core.
+        text: a directory where the shards leave the words of the code that each commit added.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class Replay:
         observers: Sequence[Observer] = (),
         churn: ChurnCounter | None = None,
         processes: int | None = None,
+        text: str | None = None,
     ) -> None:
         self.repository = repository
         self.commits = commits
@@ -104,6 +106,7 @@ class Replay:
         """Files whose diff did not fit the replayed state: their lines are unknown from that commit on."""
         self._churn = churn
         self._processes = processes
+        self._text = text
         self._trees: dict[int, Tree] = {}
         self._open: Tree | None = None
         self._held: list[Change] = []
@@ -140,6 +143,7 @@ class Replay:
             exact=self.exact,
             ignored=self.ignored,
             processes=self._processes,
+            text=self._text,
         ):
             began = self.next
             last = len(entries) - 1

@@ -19,6 +19,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
+from preventable.code.history.addedtext import AddedText
 from preventable.code.history.binaries import Binaries
 from preventable.code.history.diffparse import FILE, Change, Weave, parse_change
 from preventable.code.history.following import Follower
@@ -50,7 +51,8 @@ def run_shard(plan: Mapping[str, Any], out: IO[bytes]) -> None:
     Args:
         plan: ``git_dir``; ``chunks``: end, start and the ids of the commits between; ``parents``: merge id →
             ids of its parents; ``whitespace``: also compare without whitespace; ``exact``: every changed
-            file, not only where it likely matters; ``ignored``: ids to be ignored.
+            file, not only where it likely matters; ``ignored``: ids to be ignored;
+            ``text``: a file for the words of the code that was added, or None.
         out: where frames go.
     """
     repository = Repository.at_git_dir(plan["git_dir"])
@@ -72,6 +74,7 @@ def run_shard(plan: Mapping[str, Any], out: IO[bytes]) -> None:
             started.append(repository.start(*DIFF, *COMBINED, "-w", stdin=_feed(merges)))
             spaced = Sections(_stdout(started[-1]), merges)
         reader = MergeReader(RawMerges(_stdout(raw)), Sections(_stdout(combined), merges), spaced)
+    text = AddedText() if plan["text"] else None
     with Respacer(repository, frozenset(plan["ignored"]), exact=plan["exact"]) as respacer:
         follower = Follower(respacer)
         binaries = Binaries(respacer.repository)
@@ -92,6 +95,8 @@ def run_shard(plan: Mapping[str, Any], out: IO[bytes]) -> None:
                     change = parse_change(section)
                     if change is None:
                         continue
+                    if text is not None:
+                        text.add(position, change[0], change[1], section)
                     path, old, edits, _, _, kind = change
                     if plan["whitespace"] and edits and path is not None and old is not None and kind == FILE:
                         respacer.look(commit, section, changes)
@@ -113,6 +118,8 @@ def run_shard(plan: Mapping[str, Any], out: IO[bytes]) -> None:
             follower.resolve(whitespace=plan["whitespace"])
             binaries.resolve()
             respacer.resolve()
+            if text is not None and chunk_end == chunks[-1][0]:
+                text.save(plan["text"])  # before the last frame: who has that may read the file
             _send(out, (chunk_end, True, entries))
     for process in started:
         if process.wait() != 0:

@@ -31,6 +31,7 @@ def frames(
     exact: bool = True,
     ignored: Collection[str] = (),
     processes: int | None = None,
+    text: str | None = None,
 ) -> Iterator[Frame]:
     """The frames of all commits from ``start`` on, in the order of the commits.
 
@@ -40,6 +41,8 @@ def frames(
         exact: in every file, not only where they are likely.
         ignored: full ids of commits whose edits are to be paired line by line.
         processes: number of shards; by default one per core.
+        text: a directory; each shard writes a file there with the words of the code that was added, before
+            its last frame.
     Raises:
         RepositoryError: git failed in a shard.
     """
@@ -58,6 +61,7 @@ def frames(
                 whitespace=whitespace,
                 exact=exact,
                 ignored=[i.encode("ascii") for i in ignored],
+                text=os.path.join(text, f"{number:04}") if text else None,  # noqa: PTH118  (for marshal)
             )
             shard.start(plan)
         for chunk in range(chunks):
