@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "lifetimes": ("lifetimes", "how long faults live, corrected for what the data cannot show"),
     "claims": ("claims", "claims written down before the data, tested so that one may look every day"),
     "lineage": ("lineage", "how old the code is: surviving lines by cohort, survival, churn"),
+    "origin": ("origin", "which commits may have brought each fault, with weights and reasons"),
     "contributors": ("contributors", "who keeps the code: active, new and leaving authors, in counts"),
     "ports": ("ports", "which platforms lose what when a package starts to need a toolchain"),
 }
