@@ -89,6 +89,10 @@ def command(
         resume=not fresh,
         progress=progress,
     )
+    if lineage.resumed_at and not quiet:
+        click.echo(
+            f"preventable: note: this run goes on from commit {lineage.resumed_at:,} of an earlier one", err=True
+        )
     if bar is not None:
         bar.__exit__(None, None, None)
     for limit in lineage.limits:

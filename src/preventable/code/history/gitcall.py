@@ -201,10 +201,20 @@ def _run(
         raise RepositoryError("git is not installed", hint="Install git 2.33 or newer") from error
     if check and done.returncode != 0:
         raise RepositoryError(
-            f"git {line[-2] if len(line) > 1 else ''} failed: {_last_line(done.stderr)}",
+            f"git {_subcommand(line)} failed: {_last_line(done.stderr)}",
             hint="`git fsck` tells whether the repository is damaged",
         )
     return done
+
+
+def _subcommand(line: Sequence[str]) -> str:
+    words = iter(line[1:])
+    for word in words:
+        if word in ("-c", "-C"):
+            next(words, None)
+        elif not word.startswith("-"):
+            return word
+    return ""
 
 
 def _last_line(text: bytes) -> str:

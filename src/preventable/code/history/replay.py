@@ -21,6 +21,7 @@ from preventable.code.history.diffparse import (
     FOLLOWED,
     SUBMODULE,
     SYMLINK,
+    TURNED_TEXT,
     Change,
     Edits,
     Spaced,
@@ -246,6 +247,8 @@ class Replay:
             after: FileLines | BinaryFile
             if blobs is not None:
                 after = BinaryFile(before, index, blobs)
+                if kind == TURNED_TEXT:
+                    after = self._as_text(after)
             elif before is None and old is None:
                 touched = one * edits[2] if edits else array("I")
                 after = FileLines(touched, touched)

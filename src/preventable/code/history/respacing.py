@@ -66,7 +66,7 @@ class Respacer:
         )
         diff = self.repository.run(*SPACED, *(tree.decode() for tree in trees))
         sections = {}
-        for section in diff.split(b"\ndiff --"):
+        for section in diff.removesuffix(b"\n").split(b"\ndiff --"):
             found = _NUMBER.search(section)
             if found:
                 sections[int(found[1]) - 10**8] = section

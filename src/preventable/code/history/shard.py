@@ -20,7 +20,8 @@ from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
 from preventable.code.history.addedtext import AddedText
-from preventable.code.history.diffparse import Change, Weave, parse_change
+from preventable.code.history.binaries import Binaries
+from preventable.code.history.diffparse import FILE, Change, Weave, parse_change
 from preventable.code.history.following import Follower
 from preventable.code.history.gitcall import Repository
 from preventable.code.history.merges import COMBINED, RAW, MergeReader, RawMerges, compared
@@ -76,6 +77,7 @@ def run_shard(plan: Mapping[str, Any], out: IO[bytes]) -> None:
     text = AddedText() if plan["text"] else None
     with Respacer(repository, frozenset(plan["ignored"]), exact=plan["exact"]) as respacer:
         follower = Follower(respacer)
+        binaries = Binaries(respacer.repository)
         at = 0
         for chunk_end, first_position, commits in chunks:
             entries: list[Entry] = []
@@ -95,14 +97,17 @@ def run_shard(plan: Mapping[str, Any], out: IO[bytes]) -> None:
                         continue
                     if text is not None:
                         text.add(position, change[0], change[1], section)
-                    if plan["whitespace"] and change[0] is not None and change[1] is not None:
+                    path, old, edits, _, _, kind = change
+                    if plan["whitespace"] and edits and path is not None and old is not None and kind == FILE:
                         respacer.look(commit, section, changes)
+                    binaries.look(change, changes)
                     follower.look(commit, section, change, len(changes))
                     changes.append(change)
                     size += 1
                     if size >= FRAME_CHANGES:
                         follower.commit_done(commit, changes)
                         follower.resolve(whitespace=plan["whitespace"])
+                        binaries.resolve()
                         respacer.resolve()
                         _send(out, (chunk_end, False, [*entries, (position, changes, [], [], [])]))
                         entries, changes, size = [], [], 0
@@ -111,6 +116,7 @@ def run_shard(plan: Mapping[str, Any], out: IO[bytes]) -> None:
                 if changes:
                     entries.append((position, changes, [], [], []))
             follower.resolve(whitespace=plan["whitespace"])
+            binaries.resolve()
             respacer.resolve()
             if text is not None and chunk_end == chunks[-1][0]:
                 text.save(plan["text"])  # before the last frame: who has that may read the file
