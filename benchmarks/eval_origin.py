@@ -10,7 +10,9 @@ where it is installed, takes minutes).
 from __future__ import annotations
 
 import hashlib
+import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -143,18 +145,25 @@ def changed_lines(repository: Repository, commits: Commits) -> dict[bytes, dict[
     return table
 
 
-def pydriller(repository: Repository, commits: Commits, case: Case) -> Answer:
-    """PyDriller's SZZ: ``Git.get_commits_last_modified_lines``."""
+def pydriller(repository: Repository, commits: Commits, cases: Sequence[Case]) -> list[Answer]:
+    """PyDriller's SZZ: ``Git.get_commits_last_modified_lines``. It wants a work tree: an empty one will do."""
+    with tempfile.TemporaryDirectory() as directory:
+        clone = ["git", "clone", "-q", "--shared", "--no-checkout", repository.git_dir, directory]
+        subprocess.run(clone, check=True)
+        return [_pydriller(directory, commits, case) for case in cases]
+
+
+def _pydriller(path: str, commits: Commits, case: Case) -> Answer:
     from pydriller import Git  # noqa: PLC0415  (optional)
 
-    git = Git(repository.git_dir)
+    git = Git(path)
     found: set[int] = set()
     try:
         blamed = git.get_commits_last_modified_lines(git.get_commit(commits.id(case.fix)))
         for names in blamed.values():
             found.update(i for name in names if (i := commits.index(name)) is not None)
     except Exception as error:
-        print(f"PyDriller failed on {case.advisory.id}: {error}", file=sys.stderr)
+        print(f"PyDriller failed on {case.advisory.id}: {str(error)[:80]!r}", file=sys.stderr)
     finally:
         git.clear()
     return _of_set(found, commits)
@@ -229,7 +238,7 @@ def evaluate(repo: str, feed: str, *, with_pydriller: bool) -> list[dict[str, st
         "newest blamed commit": lambda: [newest_blamed(repository, commits, fixes[c.fix]) for c in cases],
     }
     if with_pydriller:
-        methods["PyDriller's SZZ, newest"] = lambda: [pydriller(repository, commits, c) for c in cases]
+        methods["PyDriller's SZZ, newest"] = lambda: pydriller(repository, commits, cases)
     table = []
     for name, run in methods.items():
         answers = run()

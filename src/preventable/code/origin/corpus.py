@@ -83,16 +83,15 @@ class Corpus:
     def _count_words(self, by_piece: sparse.csr_matrix) -> None:
         width = len(self.vocabulary)
         rows = np.repeat(self.piece_commit, np.diff(by_piece.indptr))
-        pairs = np.unique(rows * max(width, 1) + by_piece.indices)
-        pair_commit, pair_word = pairs // max(width, 1), pairs % max(width, 1)
-        counts = np.bincount(pair_word, minlength=width)
+        ones = np.ones(len(rows), np.float32)
+        by_commit = sparse.coo_matrix((ones, (rows, by_piece.indices)), shape=(self.commits, width)).tocsc()
+        by_commit.sum_duplicates()
+        counts = np.diff(by_commit.indptr)
+        self._word_commits: Integers = by_commit.indices.astype(np.int64)
+        self._word_starts = by_commit.indptr
         self.word_weight: Floats = np.log((self.commits + 1) / np.maximum(counts, 1)).astype(np.float32)
-        self.word_first = np.full(width, self.commits, np.int64)
-        np.minimum.at(self.word_first, pair_word, pair_commit)
-        self.new_words = np.bincount(self.word_first[self.word_first < self.commits], minlength=self.commits)
-        order = np.argsort(pair_word, kind="stable")
-        self._word_commits: Integers = pair_commit[order].astype(np.int64)
-        self._word_starts = np.concatenate([[0], np.cumsum(counts)])
+        self.word_first: Integers = self._word_commits[self._word_starts[:-1]]
+        self.new_words = np.bincount(self.word_first, minlength=self.commits)
         squared = sparse.csr_matrix(
             (self.word_weight[by_piece.indices] ** 2, by_piece.indices, by_piece.indptr), shape=by_piece.shape
         )
@@ -151,7 +150,10 @@ class Corpus:
         chosen = self._by_word[:, columns]
         counts = np.diff(chosen.indptr)
         telling = counts <= max(COMMON_WORD, int(counts.min()))
-        rows = np.unique(chosen.indices[np.repeat(telling, counts)])
+        worth = np.zeros(len(self.piece_commit), bool)
+        worth[chosen.indices[np.repeat(telling, counts)]] = True
+        rows = np.flatnonzero(worth)
         cosines = (chosen.tocsr()[rows] @ weights) / self.piece_norm[rows, None]
-        commits, starts = np.unique(self.piece_commit[rows], return_index=True)
-        return commits.astype(np.int64), np.maximum.reduceat(cosines, starts, axis=0)
+        commits = self.piece_commit[rows]
+        starts = np.flatnonzero(np.diff(commits, prepend=-1))
+        return commits[starts], np.maximum.reduceat(cosines, starts, axis=0)

@@ -28,7 +28,7 @@ _REFACTORING = re.compile(
 )
 _FEATURE = re.compile(r"\b(add|introduc|support|implement|initial|new)", re.IGNORECASE)
 _NAMED = re.compile(
-    r"(?:fixes:|regress\w*|introduc\w*|since|broke\w*|caused|bisect\w*)[^\n]{0,30}?\b([0-9a-f]{7,40})\b",
+    r"(?:fixes:|revert\w*|regress\w*|introduc\w*|since|broke\w*|caused|bisect\w*)[^\n]{0,30}?\b([0-9a-f]{7,40})\b",
     re.IGNORECASE,
 )
 

@@ -43,6 +43,8 @@ BEFORE_WINDOW = 2.0
 """For a commit of an earlier release: a fault may sleep in code that a later release switched on."""
 NAMED_BY_FIX = 16.0
 """For a commit that the fix's message blames (``Fixes:``, "regression from"); set, not fitted."""
+NEGLIGIBLE = 1e-5
+"""Candidates of less weight do not date anything: thousands of them together would pull at the mean."""
 LEVEL = 0.90
 """Level of the interval of the introduction date."""
 
@@ -142,7 +144,7 @@ def introduction(
         >>> introduction(np.array([0.5, 0.5]), np.array([0.0, 10.0]))
         (5.0, 0.0, 10.0)
     """
-    known = ~np.isnan(seconds)
+    known = ~np.isnan(seconds) & (weights > NEGLIGIBLE)
     weights, seconds = weights[known], seconds[known]
     if not weights.sum() > 0:
         return (np.nan, np.nan, np.nan)
