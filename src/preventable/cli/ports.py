@@ -129,7 +129,7 @@ def _split(values: Sequence[str]) -> tuple[str, ...]:
     "--without-toolchain",
     multiple=True,
     metavar="ARCH…",
-    help="Architectures to treat as lacking the tool even if their index has it; all with --all-without.",
+    help="Architectures to treat as lacking the tool even if their index has it.",
 )
 @click.option(
     "--archive",

@@ -309,7 +309,7 @@ class Installer:
         return number
 
     def _tell(self, node: int) -> None:
-        """Add the clauses of a node and of what its first alternatives bring along: it will ask for them next."""
+        """Add the clauses of a node and of what its first alternatives bring along."""
         todo = [node]
         while todo:
             one = todo.pop()

@@ -314,6 +314,7 @@ def _tool_facts(
         "tool": name,
         "sources": tool[0] if tool else [],
         "binaries": len(own),
+        "binary_names": sorted({model.bin_name[i] for i in own}),
         "versions": sorted({model.bin_version[i] for i in living}),
         "installable": bool(living or others),
         "other_providers": others,

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from preventable.readers.debian import builds_for
 from preventable.readers.debian_archive import Snapshot
 from preventable.records import FailedRow
 from preventable.studies.ports.model import Policy
@@ -135,6 +136,7 @@ def _without_packages(
     known = {s.name for s in sources}
     tools = (*question.remove, *question.requires)
     tool_names = {t.removeprefix("src:").removeprefix("bin:") for t in tools}
+    tool_names.update(b for a in answers for t in a.tools for b in t["binary_names"])
     from_tool = {s for a in answers for t in a.tools for s in t["sources"]}
     for arch, reason in sorted(snapshot.missing.items()):
         answer = Answer(snapshot.suite, arch)
@@ -190,7 +192,7 @@ def _without_packages(
                         "tool": tool,
                         "has_tool": None,
                         "versions": [],
-                        "sources": len({s.name for s in sources}),
+                        "sources": len({s.name for s in sources if builds_for(s, arch)}),
                         "sources_direct": len(needs),
                         "sources_need": None,
                         "sources_two": None,
@@ -240,6 +242,7 @@ def _without_packages(
                     "tool": ", ".join(tools),
                     "sources": sorted(from_tool),
                     "binaries": None,
+                    "binary_names": sorted(tool_names),
                     "versions": [],
                     "installable": None,
                     "other_providers": [],
