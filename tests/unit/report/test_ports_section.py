@@ -56,7 +56,7 @@ def test_matrix_hubs_and_reasons(tmp_path: Path) -> None:
     assert any("unknown number" in s for s in drawn.sentences), "hppa has no index of packages"
     tree = next(f for f in drawn.figures if f.id == "ports-reasons").table
     assert tree is not None
-    assert [r["depth"] for r in tree.rows][0] == 0
+    assert next(r["depth"] for r in tree.rows) == 0
     assert "2026-10-30" in drawn.sentences[0]
 
 

@@ -313,7 +313,7 @@ def _today(rows: Sequence[Mapping[str, Any]], envelope: Mapping[str, Any]) -> li
             Figure(
                 id="ports-paths",
                 title=f"{len(paths)} paths by which packages need the tool today",
-                how="Clauses of the package that only the tool, or what is built with it, can meet; and so on.",
+                how="Clauses that only the tool, or what is built with it, can meet; and so on from there.",
                 table=Table(
                     (
                         Column("place", "suite and architecture"),

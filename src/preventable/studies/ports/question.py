@@ -137,13 +137,15 @@ class Names:
         return nearest(plain, sorted({*self.model.bin_name, *self.newest, *self.model.bin_source_name}))
 
     def providers(self, name: str) -> list[int]:
-        """Living packages that satisfy an unversioned dependency on a name that some clause mentions."""
+        """Binary packages that stand in for a name: they meet some clause that asks for it alone."""
+        found = set()
         for clause, text in enumerate(self.model.clause_text):
-            if text.split(" ", 1)[0].split(":", 1)[0] == name and "|" not in text and "(" not in text:
-                own: list[int] = self.model.candidates[clause].tolist()
-                if own:
-                    return own
-        return list(self.binaries(name))
+            if text.startswith(name) and "|" not in text and _FIRST_NAME.match(text)[0] == name:  # type: ignore[index]  # a clause begins with a name
+                found.update(self.model.candidates[clause].tolist())
+        return sorted(i for i in found if self.model.bin_name[i] != name)
+
+
+_FIRST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+.\-_]*")
 
 
 def ask(prepared: Prepared, question: Question) -> Answer:
@@ -220,6 +222,12 @@ def _scenario(
         if tool:
             roots.update(tool[0])
             removed.extend(tool[1])
+        others = [o for o in answer.tools[-1]["other_providers"] if o not in question.remove]
+        if others:
+            answer.limits.append(
+                f"{model.suite}:{model.architecture}: {', '.join(others)} can stand in for {name} and was "
+                f"left there; --remove {' --remove '.join(others[:3])} takes it away, too"
+            )
     unbuildable: list[int] = []
     uninstallable: list[int] = []
     lacking: list[str] = []
@@ -267,7 +275,7 @@ def _scenario(
         first = min(outcome.first_round.get(names.newest[s], 0) for s in base)
         earliest = [s for s in base if outcome.first_round.get(names.newest[s], 0) == first]
         answer.limits.append(
-            f"on {model.architecture} round {first} takes {', '.join(earliest)}, which builds part of "
+            f"on {model.architecture} round {first} takes {', '.join(earliest[:6])}{', …' if earliest[6:] else ''}, which builds part of "
             "build-essential or Essential, and so everything falls; a source counts as lost when any of its "
             "binaries needs the toolchain, which overstates (GCC needs Rust for one front end): "
             "with_base_kept has the rows with the base kept"
@@ -301,12 +309,9 @@ def _tool_facts(
     living = [i for i in own if not baseline.state.dead[i]]
     if names.binaries(plain):
         living = [i for i in names.binaries(plain) if not baseline.state.dead[i]]
+    mine = set(own)
     others = sorted(
-        {
-            model.bin_name[i]
-            for i in names.providers(plain)
-            if i not in set(own) and not baseline.state.dead[i]
-        }
+        {model.bin_name[i] for i in names.providers(plain) if i not in mine and not baseline.state.dead[i]}
     )
     return {
         "suite": model.suite,
@@ -636,6 +641,9 @@ def _today(
             if not tool:
                 answer.near.extend(names.near(name))
         removed = set(tool[1]) if tool else set()
+        # Whoever needs the tool today may get it from a second toolchain that provides it.
+        for other in names.providers(name.removeprefix("src:").removeprefix("bin:")):
+            removed.update(names.built(model.bin_source_name[other]))
         alone = baseline.state.copy()
         alone.remove(np.array(sorted(removed), dtype=np.int32))
         scenario = Scenario(np.array(sorted(removed), dtype=np.int32), _NONE, _NONE)
