@@ -275,10 +275,10 @@ def _scenario(
         first = min(outcome.first_round.get(names.newest[s], 0) for s in base)
         earliest = [s for s in base if outcome.first_round.get(names.newest[s], 0) == first]
         answer.limits.append(
-            f"on {model.architecture} round {first} takes {', '.join(earliest[:6])}{', …' if earliest[6:] else ''}, which builds part of "
-            "build-essential or Essential, and so everything falls; a source counts as lost when any of its "
-            "binaries needs the toolchain, which overstates (GCC needs Rust for one front end): "
-            "with_base_kept has the rows with the base kept"
+            f"on {model.architecture} round {first} takes {', '.join(earliest[:6])}"
+            f"{', …' if earliest[6:] else ''}, which builds part of build-essential or Essential, and so "
+            "everything falls; a source counts as lost when any of its binaries needs the toolchain, which "
+            "overstates (GCC needs Rust for one front end): with_base_kept has the rows with the base kept"
         )
         again = _kept(model, names, (*question.keep, *base))
         other = play(model, baseline, scenario, witnesses, installer, immune=again)
@@ -329,12 +329,10 @@ def _tool_facts(
 def _kept(model: ArchiveModel, names: Names, keep: Sequence[str]) -> Flags | None:
     if not keep:
         return None
+    nodes = [node for name in keep if (node := names.source(name)) is not None]
     immune = np.zeros(model.n_bin + model.n_src, dtype=np.bool_)
-    for name in keep:
-        source = names.source(name)
-        if source is not None:
-            immune[source] = True
-            immune[names.built(model.src_name[source - model.n_bin])] = True
+    immune[nodes] = True
+    immune[: model.n_bin] = np.isin(model.bin_source, nodes)
     return immune
 
 
