@@ -438,11 +438,14 @@ class Settler:
         self.witnesses = witnesses
         self.installer = installer
         self._fresh: dict[int, Ints] = {}
+        self._settled = baseline.state.round
         self.asked = 0
         """How many times the solver was asked."""
 
     def settle(self, state: Propagation) -> None:
         """Bring a changed copy of the baseline's state up to date; changed in place."""
+        if state.round == self._settled:
+            return
         base = self.baseline
         owner = np.repeat(np.arange(len(base.proved)), np.diff(base.proofs.starts))
         while True:
@@ -466,4 +469,5 @@ class Settler:
                 else:
                     self._fresh[node] = np.array(witness, dtype=np.int32)
             if state.round == before:
+                self._settled = before
                 return
