@@ -332,7 +332,7 @@ def _snapshots(
 def _check_names(question: Question, findings: Findings) -> None:
     """A name that no architecture has is a mistake in the question."""
     known = {n for a in findings.answers for n in a.known}
-    for name in (*question.packages, *question.remove, *question.only, *question.why):
+    for name in (*question.packages, *question.requires, *question.remove, *question.only, *question.why):
         if name not in known and any(name in a.unknown for a in findings.answers):
             near = list(dict.fromkeys(n for a in findings.answers if name in a.unknown for n in a.near))[:3]
             raise UsageError(

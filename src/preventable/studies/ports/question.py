@@ -136,6 +136,15 @@ class Names:
         plain = name.removeprefix("src:").removeprefix("bin:")
         return nearest(plain, sorted({*self.model.bin_name, *self.newest, *self.model.bin_source_name}))
 
+    def mentioned(self, name: str) -> bool:
+        """Does the archive know the name at all: as a package, or in some dependency?"""
+        plain = name.removeprefix("src:").removeprefix("bin:")
+        if self.nodes(name) or self.tool(name):
+            return True
+        return any(
+            plain in text and plain in re.split(r"[ |,:()\[\]<>]+", text) for text in self.model.clause_text
+        )
+
     def providers(self, name: str) -> list[int]:
         """Binary packages that stand in for a name: they meet some clause that asks for it alone."""
         found = set()
@@ -182,6 +191,8 @@ def _possible(question: Question, names: Names, answer: Answer) -> bool:
         else:
             answer.unknown.append(name)
             answer.near.extend(names.near(name))
+    for name in question.requires:
+        _note_tool(names, name, answer)
     left = [n for n in subjects if n not in answer.unknown]
     if subjects and not left:
         answer.limits.append(
@@ -189,6 +200,15 @@ def _possible(question: Question, names: Names, answer: Answer) -> bool:
         )
         answer.rows = [_null_row(answer, level, 0) for level in ("one", "two", "full")]
     return bool(left)
+
+
+def _note_tool(names: Names, name: str, answer: Answer) -> None:
+    """A tool may well be missing here; only a name that nothing in the archive knows is a mistake."""
+    if names.mentioned(name):
+        answer.known.append(name)
+    else:
+        answer.unknown.append(name)
+        answer.near.extend(names.near(name))
 
 
 def _null_row(answer: Answer, level: str, value: int | None) -> dict[str, Any]:
@@ -634,10 +654,7 @@ def _today(
         tool = names.tool(name)
         facts = _tool_facts(model, baseline, names, name, tool)
         answer.tools.append(facts)
-        if name not in answer.known and name not in answer.unknown:
-            (answer.known if tool or facts["installable"] else answer.unknown).append(name)
-            if not tool:
-                answer.near.extend(names.near(name))
+        _note_tool(names, name, answer)
         removed = set(tool[1]) if tool else set()
         # Whoever needs the tool today may get it from a second toolchain that provides it.
         for other in names.providers(name.removeprefix("src:").removeprefix("bin:")):
