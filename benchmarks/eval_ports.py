@@ -27,7 +27,7 @@ from preventable.studies.ports.conflicts import Installer, Witnesses
 from preventable.studies.ports.impact import Scenario, play
 from preventable.studies.ports.model import Policy
 from preventable.studies.ports.prepare import Workshop
-from preventable.studies.ports.question import Names
+from preventable.studies.ports.terms import Names
 
 
 def dose(packages: Path, sources: Path, arch: str) -> set[tuple[str, str]]:

@@ -23,9 +23,9 @@ from preventable.readers.debian_archive import (
     from_mirror,
 )
 from preventable.studies.ports.model import Policy
-from preventable.studies.ports.question import Question
 from preventable.studies.ports.storage import cache_folder
 from preventable.studies.ports.survey import Findings, survey
+from preventable.studies.ports.terms import Question
 
 if TYPE_CHECKING:
     from preventable.readers.debian_mirror import Mirror

@@ -14,8 +14,8 @@ import pytest
 from preventable.cli import output
 from preventable.report.sections.ports import section
 from preventable.studies.ports.model import Policy
-from preventable.studies.ports.question import Question
 from preventable.studies.ports.survey import survey
+from preventable.studies.ports.terms import Question
 
 _path = Path(__file__).parents[1] / "studies" / "debian_archive_fixture.py"
 _spec = importlib.util.spec_from_file_location("debian_archive_fixture", _path)

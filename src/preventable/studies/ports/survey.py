@@ -16,7 +16,8 @@ from preventable.records import FailedRow
 from preventable.studies.ports.model import Policy
 from preventable.studies.ports.named import mentions, named_needs
 from preventable.studies.ports.prepare import Workshop
-from preventable.studies.ports.question import Answer, Question, ask
+from preventable.studies.ports.question import ask
+from preventable.studies.ports.terms import Answer, Question
 
 _WORTH_A_PROCESS_BYTES = 8_000_000
 _ROWS_MOST = 200
