@@ -87,6 +87,7 @@ def new(
             forecast = study.needed(
                 claim, inputs.events.events, inputs.lines(), taxonomy.methodologies,
                 start=inputs.start, end=min(inputs.end, claim.opened),
+                family=1 if claim.primary else sum(not c.primary for c in claims.values()),
             )  # fmt: skip
         if claim.id not in known:
             body = {

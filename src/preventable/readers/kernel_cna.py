@@ -41,7 +41,7 @@ class KernelCnaReader:
         return _LAYOUT.search(name) is not None or _PUBLISHED.search(name) is not None
 
     def recognises(self, name: str, head: bytes) -> bool:
-        return _LAYOUT.search(name) is not None
+        return _LAYOUT.search(name) is not None or _PUBLISHED.search(name) is not None
 
     def read(self, members: Iterator[Member], sink: Sink, options: Options) -> None:
         records: list[Advisory] = []

@@ -32,6 +32,7 @@ Floats = NDArray[np.float64]
 By = Literal["all", "class", "component", "language", "year"]
 MINIMUM = 30
 """Smaller groups get their count and naive mean only."""
+NARROW = "one year is too narrow a window to correct in"
 WIDEST = 2.5
 """A corrected median whose interval spans more than this factor is said to be unknown."""
 WEAKEST = 0.01
@@ -158,20 +159,11 @@ def lifetimes(
     longest = 0.0
     for kind in by:
         for label, part in _groups(seen, kind):
-            lower = start
-            upper = end
-            if kind == "year":
-                lower = max(d for d in (start, date(int(label) - 1, 12, 31)) if d is not None)
-                upper = min(end, date(int(label), 12, 31))
             whole = kind == "all"
             row, curve, fits = _group(
-                kind, label, part, cycles, start=lower, end=upper, first_date=first_date,
+                kind, label, part, cycles, start=start, end=end, first_date=first_date,
                 bootstrap=bootstrap if whole else bootstrap // 2,
             )  # fmt: skip
-            if kind == "year":
-                narrow = "one year is too narrow a window to correct in"
-                row = msgspec.structs.replace(row, **_NOTHING, reason=narrow)
-                curve = None
             rows.append(row)
             if whole and curve is not None:
                 longest = curve.longest_days / DAYS_PER_YEAR
@@ -222,8 +214,8 @@ def _group(
         "naive_mean": float(naive.mean()) / DAYS_PER_YEAR if naive.size else None,
         "naive_median": float(np.median(naive)) / DAYS_PER_YEAR if naive.size else None,
     }  # fmt: skip
-    if len(exact) < MINIMUM:
-        small = f"fewer than {MINIMUM} dated faults"
+    if len(exact) < MINIMUM or kind == "year":
+        small = f"fewer than {MINIMUM} dated faults" if len(exact) < MINIMUM else NARROW
         return Group(**base, **_NOTHING, reason=small), None, []  # type: ignore[arg-type]  # as declared
     data = _sample(exact, censored, cycles, start=start, end=end, first_date=first_date)
     reason = ""
@@ -232,7 +224,7 @@ def _group(
               data.latest_days, data.weights)  # fmt: skip
     try:
         curve = doubly_truncated_survival(
-            window[0], window[1], window[2], window[3], bootstrap=bootstrap, tolerance=1e-5
+            window[0], window[1], window[2], window[3], bootstrap=bootstrap, worth=WEAKEST, tolerance=1e-5
         )
     except StatisticsInputError as error:
         reason = error.what
@@ -416,6 +408,11 @@ def _years(days: float | None) -> float | None:
     return None if days is None or not np.isfinite(days) else days / DAYS_PER_YEAR
 
 
+def _span(row: Group) -> str:
+    low = "0" if row.exponential_low is None else f"{row.exponential_low:.2f}"
+    return f"{low} to {'beyond' if row.exponential_high is None else f'{row.exponential_high:.2f}'}"
+
+
 def _sentences(
     row: Group, zero: Zero, *, truncation: str, longest: float, start: date | None, end: date, name: str
 ) -> tuple[str, ...]:  # fmt: skip
@@ -432,8 +429,8 @@ def _sentences(
     if row.exponential_mean is not None:
         fits = "fits" if (row.exponential_p or 0) > 0.05 else "does not fit well"
         said.append(
-            f"An exponential has a mean of {row.exponential_mean:.2f} years ({row.exponential_low:.2f} to "
-            f"{row.exponential_high:.2f}) and {fits} (p = {row.exponential_p:.2g})."
+            f"An exponential has a mean of {row.exponential_mean:.2f} years ({_span(row)}) and {fits} "
+            f"(p = {row.exponential_p:.2g})."
         )
     if row.hidden_share is not None:
         said.append(
