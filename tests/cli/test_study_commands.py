@@ -89,14 +89,16 @@ class Done(NamedTuple):
 
 def run(room: Path, *arguments: str) -> Done:
     """The command in this process: a new interpreter per call would make the suite slow."""
-    out, err = io.StringIO(), io.StringIO()
+    # JSON is written as bytes: the streams need a buffer below them, as real ones have.
+    raw = io.BytesIO(), io.BytesIO()
+    out, err = (io.TextIOWrapper(one, encoding="utf-8", write_through=True) for one in raw)
     argv = sys.argv
     try:
         sys.argv = ["preventable", *arguments]
         with contextlib.chdir(room), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             main()
     except SystemExit as leaving:
-        return Done(int(leaving.code or 0), out.getvalue(), err.getvalue())
+        return Done(int(leaving.code or 0), *(one.getvalue().decode("utf-8") for one in raw))
     finally:
         sys.argv = argv
     raise AssertionError("main always exits")
