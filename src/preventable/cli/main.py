@@ -6,6 +6,7 @@ Exit status: 0 done and clean, 1 findings or a partial result, 2 usage, 3 nothin
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import os
 import sys
@@ -27,9 +28,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "facts": ("facts", "keep facts without prose; how the embedded case was made"),
     "census": ("census", "count what is there: lines, unsafe Rust, coupling; compare two trees"),
     "gate": ("gate", "hold the line: no new C or unsafe where the case file says so"),
-    "compare": ("compare", "Does the newcomer hold up? Rates by language, their ratio, counterparts."),
-    "lifetimes": ("lifetimes", "How long faults live, corrected for what the data cannot show."),
-    "claims": ("claims", "Claims written down before the data, tested so that one may look every day."),
+    "compare": ("compare", "does the newcomer hold up: rates by language, their ratio, counterparts"),
+    "lifetimes": ("lifetimes", "how long faults live, corrected for what the data cannot show"),
+    "claims": ("claims", "claims written down before the data, tested so that one may look every day"),
+    "lineage": ("lineage", "how old the code is: surviving lines by cohort, survival, churn"),
+    "contributors": ("contributors", "who keeps the code: active, new and leaving authors, in counts"),
     "ports": ("ports", "which platforms lose what when a package starts to need a toolchain"),
 }
 
@@ -46,6 +49,13 @@ class LazyGroup(click.Group):
         module = importlib.import_module(f"preventable.cli.{COMMANDS[cmd_name][0]}")
         command: click.Command = module.command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and (close := difflib.get_close_matches(args[0], COMMANDS, 1)):
+            ctx.fail(f"No such command {args[0]!r}. Did you mean {close[0]!r}?")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         if not COMMANDS:

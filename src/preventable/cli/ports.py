@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
@@ -15,17 +15,20 @@ from preventable.errors import InputError, UsageError
 from preventable.progress import Progress
 from preventable.readers.debian_architecture import tuple_of
 from preventable.readers.debian_archive import (
+    DigestMemo,
     Snapshot,
     check_architecture,
     from_directory,
     from_files,
     from_mirror,
 )
-from preventable.readers.debian_mirror import Mirror
 from preventable.studies.ports.model import Policy
 from preventable.studies.ports.question import Question
 from preventable.studies.ports.storage import cache_folder
 from preventable.studies.ports.survey import Findings, survey
+
+if TYPE_CHECKING:
+    from preventable.readers.debian_mirror import Mirror
 
 _COLUMNS = [
     "suite",
@@ -101,7 +104,9 @@ def _split(values: Sequence[str]) -> tuple[str, ...]:
     metavar="TOOL",
     help="Suppose that TOOL (its source's binaries) is missing altogether.",
 )
-@click.option("--today", is_flag=True, help="Suppose nothing: who has the tool, and who needs it, as things stand.")
+@click.option(
+    "--today", is_flag=True, help="Suppose nothing: who has the tool, and who needs it, as things stand."
+)
 @click.option(
     "--dependency",
     type=click.Choice(["build", "run"]),
@@ -117,7 +122,9 @@ def _split(values: Sequence[str]) -> tuple[str, ...]:
     metavar="SUITE",
     help="Suite to fetch, or to take from a directory.",
 )
-@click.option("--arch", "-a", "arches", multiple=True, metavar="ARCH…", help="Architectures; all there are by default.")
+@click.option(
+    "--arch", "-a", "arches", multiple=True, metavar="ARCH…", help="Architectures; all there are by default."
+)
 @click.option(
     "--without-toolchain",
     multiple=True,
@@ -160,13 +167,21 @@ def _split(values: Sequence[str]) -> tuple[str, ...]:
     help="Which alternatives of a build dependency count: any, or the first as on Debian's builders.",
 )
 @click.option("--arch-only", is_flag=True, help="Architecture-dependent builds: without Build-Depends-Indep.")
-@click.option("--ignore-conflicts", is_flag=True, help="Do not ask whether packages can be installed together.")
-@click.option("--keep", multiple=True, metavar="SOURCE", help="Suppose that SOURCE stays buildable whatever happens.")
+@click.option(
+    "--ignore-conflicts", is_flag=True, help="Do not ask whether packages can be installed together."
+)
+@click.option(
+    "--keep", multiple=True, metavar="SOURCE", help="Suppose that SOURCE stays buildable whatever happens."
+)
 @click.option("--only", multiple=True, metavar="PACKAGE", help="Count and explain only these packages.")
-@click.option("--maintainer", multiple=True, metavar="TEXT", help="Count and explain only packages of this maintainer.")
+@click.option(
+    "--maintainer", multiple=True, metavar="TEXT", help="Count and explain only packages of this maintainer."
+)
 @click.option("--reasons", is_flag=True, help="Add the chain of reasons of each lost package (JSON).")
 @click.option("--why", multiple=True, metavar="PACKAGE", help="The chain of reasons of one package.")
-@click.option("--hubs", type=click.IntRange(0, 50), default=5, show_default=True, help="How many hubs to name.")
+@click.option(
+    "--hubs", type=click.IntRange(0, 50), default=5, show_default=True, help="How many hubs to name."
+)
 @click.option("--no-cache", is_flag=True, help="Neither read nor write the cache of models and indices.")
 @click.option("--strict", is_flag=True, help="A record that cannot be read is an error.")
 @output.format_option()
@@ -228,10 +243,12 @@ def command(
     if not question.requires and not question.remove:
         raise UsageError(
             "no tool was named",
-            hint="Say --requires TOOL (PACKAGE starts to need it) or --remove TOOL (it is missing altogether)",
+            hint="Say --requires TOOL (PACKAGE starts to need it) or --remove TOOL (it is missing)",
         )
     if question.requires and not packages and not today:
-        raise UsageError("--requires needs the PACKAGE that starts to need the tool", hint="Or ask --remove TOOL")
+        raise UsageError(
+            "--requires needs the PACKAGE that starts to need the tool", hint="Or ask --remove TOOL"
+        )
     wanted = tuple(check_architecture(a) for a in _split(arches))
     policy = Policy(tuple(sorted(_split(profile))), alternatives == "first", arch_only)
     folder = None if no_cache else cache_folder()
@@ -264,20 +281,23 @@ def _snapshots(
     mirrors: list[Mirror] = []
 
     def mirror() -> Mirror:
+        from preventable.readers.debian_mirror import Mirror  # noqa: PLC0415  (slow: only to fetch)
+
         if not mirrors:
             mirrors.append(Mirror(folder=folder / "indices" if folder else None))
         return mirrors[0]
 
+    memo = DigestMemo(folder / "digests" if folder else None)
     out: list[Snapshot] = []
     files = [Path(f) for f in archives if Path(f).is_file()]
     if source_files or package_files or files:
         name = suites[0] if len(suites) == 1 else "files"
-        snapshot = from_files([Path(f) for f in source_files], name, kind="Sources")
+        snapshot = from_files([Path(f) for f in source_files], name, kind="Sources", memo=memo)
         for group, kind in ((package_files, "Packages"), (files, None)):
-            more = from_files([Path(f) for f in group], name, kind=kind)
+            more = from_files([Path(f) for f in group], name, kind=kind, memo=memo)
             snapshot.sources += more.sources
-            for arch, own in more.packages.items():
-                snapshot.packages.setdefault(arch, []).extend(own)
+            for arch, indices in more.packages.items():
+                snapshot.packages.setdefault(arch, []).extend(indices)
             if more.date:
                 snapshot.date, snapshot.valid_until = more.date, more.valid_until
                 snapshot.signature = more.signature
@@ -290,7 +310,7 @@ def _snapshots(
             continue
         if path.is_dir():
             for suite in suites or [None]:  # type: ignore[list-item]  # None means all suites of the directory
-                out.extend(from_directory(path, suite, arches))
+                out.extend(from_directory(path, suite, arches, memo))
             continue
         suite, colon, arch = location.partition(":")
         if not re.fullmatch(r"[a-z0-9][a-z0-9.+/-]*", suite) or (not colon and "/" in location):
@@ -301,6 +321,7 @@ def _snapshots(
         for suite in suites:
             bare, _, arch = suite.partition(":")
             fetch.setdefault(bare, []).extend(check_architecture(a) for a in arch.split(",") if a)
+    memo.save()
     if not out and not fetch:
         fetch["sid"] = []
     for suite, own in fetch.items():
@@ -320,7 +341,9 @@ def _check_names(question: Question, findings: Findings) -> None:
             )
 
 
-def _write(snapshots: Sequence[Snapshot], findings: Findings, question: Question, policy: Policy, fmt: str) -> int:
+def _write(
+    snapshots: Sequence[Snapshot], findings: Findings, question: Question, policy: Policy, fmt: str
+) -> int:
     answers = findings.answers
     rows: list[dict[str, Any]] = [r for a in answers for r in (a.today if question.today else a.rows)]
     limits = list(dict.fromkeys(limit for a in answers for limit in a.limits))
@@ -328,7 +351,9 @@ def _write(snapshots: Sequence[Snapshot], findings: Findings, question: Question
         click.echo(f"preventable: {row.file}: {row.record or '?'}: {row.field}: {row.reason}", err=True)
     for limit in limits:
         click.echo(f"preventable: note: {limit}", err=True)
-    partial = bool(findings.failed) or any(r.get("sources_need", r.get("binaries_uninstallable")) is None for r in rows)
+    partial = bool(findings.failed) or any(
+        r.get("sources_need", r.get("binaries_uninstallable")) is None for r in rows
+    )
     if fmt == "json":
         output.write_json(
             output.envelope(
@@ -371,12 +396,12 @@ def _tell_more(findings: Findings, question: Question) -> None:
     """Below the table: hubs, bootstrap, and the chains that were asked for."""
     hubs = [h for a in findings.answers for h in a.hubs]
     if hubs:
-        click.echo("\nHubs: sources through which most falls")
+        click.echo("\nHubs: the source through which most falls; with that kept, the next; and so on")
         output.write_rows(
             hubs,
             "table",
             kind="ports",
-            columns=["suite", "arch", "source", "sources_through", "sources_saved"],
+            columns=["suite", "arch", "source", "sources_through", "sources_left"],
         )
     for b in (b for a in findings.answers for b in a.bootstrap):
         click.echo(f"\nBootstrap of {b['tool']} on {b['suite']}:{b['arch']}: {b['verdict']} ({b['why']})")
@@ -386,7 +411,9 @@ def _tell_more(findings: Findings, question: Question) -> None:
             click.echo(f"  {member.replace('_', ' ')}: {_word(need[member])}")
         for path in need["paths"]:
             click.echo("  " + "\n    → ".join(f"{s['package']} {s['why']}" for s in path["chain"]))
-    for reason in (r for a in findings.answers for r in a.reasons) if question.why or question.reasons else ():
+    for reason in (
+        (r for a in findings.answers for r in a.reasons) if question.why or question.reasons else ()
+    ):
         click.echo(
             f"\n{reason['package']} on {reason['suite']}:{reason['arch']}: {reason['status']}"
             + (f" in round {reason['round']}" if reason["round"] else "")

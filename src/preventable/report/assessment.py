@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from preventable.evidence.tables import NO_FILE
 from preventable.records import Estimate, NotAvailable
 from preventable.report import charts
 from preventable.report.model import Column, Figure, Section, Table
@@ -51,7 +52,7 @@ def summary(a: Assessment) -> tuple[str, ...]:
             f"“{a.primary}” would be {percent(own.bound_low)} or {percent(own.bound_high)}."
         )
     rust = _states(a, "rust")
-    if rust:
+    if rust and not all(r.format in ("rustsec", "kev", "releases") for r in a.reports):
         out.append(
             f"Safe Rust would have ruled out about {rust['by_construction'].count:,.0f} records by construction "
             f"({_span(rust['by_construction'])}) and "
@@ -60,7 +61,7 @@ def summary(a: Assessment) -> tuple[str, ...]:
             f"{rust[NOT_AVAILABLE].count + rust[UNKNOWN].count:,.0f} no sourced answer exists. These "
             "shares come from 240 Linux driver CVEs that others read."
         )
-    top = [h for h in a.hotspots if h.memory_safety][:3]
+    top = [h for h in a.hotspots if h.memory_safety and h.component != NO_FILE][:3]
     if top:
         out.append(
             "Most memory-safety records touch "
@@ -182,7 +183,9 @@ def _prevented(a: Assessment, taxonomy: Taxonomy) -> Section:
         for r in pooled
         if r.weakness != "all"
     ]  # fmt: skip
-    cells.sort(key=lambda r: r["state"] == "not available")
+    places = {name: i for i, name in enumerate(taxonomy.classes)}
+    chosen = {name: i for i, name in enumerate(taxonomy.interventions)}
+    cells.sort(key=lambda r: (r["state"] == "not available", chosen[r["intervention"]], places[r["weakness"]]))
     caveats = [{"title": i.title, "text": i.text, "caveat": i.caveat} for i in taxonomy.interventions.values()]
     columns = (
         Column("title", "intervention"),
@@ -229,7 +232,10 @@ def _prevented(a: Assessment, taxonomy: Taxonomy) -> Section:
             Figure(
                 id="prevented-cells",
                 title="Class by class, with the source of every cell",
-                how="As above, before the sum. A cell without a source says so.",
+                how="As above, before the sum. A cell without a source says so. "
+                + " ".join(
+                    sorted({c.note for i in taxonomy.interventions.values() for c in i.cells.values() if c.note})
+                ),
                 table=Table(
                     (
                         Column("title", "intervention"),

@@ -83,6 +83,7 @@ def ladder(rows: Rows, references: Rows) -> Spec:
 def stacked_counts(rows: Rows, *, x: str, colour: str, colours: Mapping[str, str], y_title: str) -> Spec:
     """Counts per period, stacked by class or state; ``rows`` have ``x``, ``colour`` and ``count``."""
     domain = [c for c in colours if any(r[colour] == c for r in rows)]
+    picked = alt.selection_point(fields=[colour], bind="legend")
     chart = (
         alt.Chart(alt.InlineData(values=[{**r, "order": domain.index(str(r[colour]))} for r in rows]))
         .mark_bar()
@@ -96,8 +97,10 @@ def stacked_counts(rows: Rows, *, x: str, colour: str, colours: Mapping[str, str
                 legend=alt.Legend(orient="top", columns=5),
             ),
             order=alt.Order("order:Q"),
+            opacity=alt.condition(picked, alt.value(1), alt.value(0.15)),
             tooltip=[f"{x}:N", f"{colour}:N", alt.Tooltip("count:Q", format=",.0f")],
         )
+        .add_params(picked)
         .properties(width="container", height=280)
     )
     return _spec(chart)
@@ -107,6 +110,7 @@ def state_bars(rows: Rows) -> Spec:
     """Share of records per intervention and state: ``intervention, state, share, count, low, high``."""
     domain = list(STATE_COLOURS)
     order = list(dict.fromkeys(str(r["intervention"]) for r in rows))
+    picked = alt.selection_point(fields=["state"], bind="legend")
     chart = (
         alt.Chart(alt.InlineData(values=[{**r, "order": domain.index(str(r["state"]))} for r in rows]))
         .mark_bar()
@@ -126,6 +130,7 @@ def state_bars(rows: Rows) -> Spec:
                 legend=alt.Legend(orient="top", columns=4),
             ),
             order=alt.Order("order:Q"),
+            opacity=alt.condition(picked, alt.value(1), alt.value(0.15)),
             tooltip=[
                 "intervention:N",
                 "state:N",
@@ -135,6 +140,7 @@ def state_bars(rows: Rows) -> Spec:
                 alt.Tooltip("high:Q", format=",.0f"),
             ],
         )
+        .add_params(picked)
         .properties(width="container", height=alt.Step(34))
     )
     return _spec(chart)
@@ -180,7 +186,7 @@ def component_bars(rows: Rows) -> Spec:
         .mark_bar()
         .encode(
             y=alt.Y("component:N", sort=order, title=None, axis=alt.Axis(labelLimit=260)),
-            x=alt.X("count:Q", title="records"),
+            x=alt.X("count:Q", title="records", axis=alt.Axis(tickCount=8)),
             color=alt.Color(
                 "part:N",
                 title=None,

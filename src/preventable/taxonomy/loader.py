@@ -320,7 +320,7 @@ def _load_intervention(path: Path, classes: dict[str, WeaknessClass], studies: d
 
 
 def _cell(entry: _CellFile, studies: dict[str, _Study], path: Path, where: str) -> Cell:
-    counts, source = entry.counts, entry.source
+    counts, source, note = entry.counts, entry.source, entry.note
     if entry.study:
         study = studies.get(entry.study)
         row = next((r for r in study.row if r.name == entry.row), None) if study else None
@@ -329,11 +329,12 @@ def _cell(entry: _CellFile, studies: dict[str, _Study], path: Path, where: str) 
                 f"study {entry.study!r} has no row {entry.row!r}", file=str(path), record=where, field="row"
             )
         counts = dict(zip(study.states, row.counts, strict=True))
-        source = f"{study.title}, {study.source}; row {row.name!r}. {study.mapping}"
+        source = f"{study.title}, {study.source}; row {row.name!r}"
+        note = f"{study.mapping} {note}".strip()
     if entry.unavailable:
-        return Cell(entry.weakness, {}, source, unavailable=entry.unavailable, note=entry.note)
+        return Cell(entry.weakness, {}, source, unavailable=entry.unavailable, note=note)
     if not source.strip():
-        return Cell(entry.weakness, {}, "", unavailable="the cell names no source", note=entry.note)
+        return Cell(entry.weakness, {}, "", unavailable="the cell names no source", note=note)
     if counts is not None:
         total = sum(counts.values())
         if total <= 0 or min(counts.values()) < 0:
@@ -362,5 +363,5 @@ def _cell(entry: _CellFile, studies: dict[str, _Study], path: Path, where: str) 
         counts=counts,
         detection_probability=entry.detection_probability,
         condition=entry.condition,
-        note=entry.note,
+        note=note,
     )

@@ -19,7 +19,7 @@ from preventable.studies.ports.storage import Prepared
 
 
 class Workshop:
-    """Makes the models of one snapshot; reads its indices at most once, and only if the cache lacks something.
+    """Makes the models of one snapshot; reads its indices once, and only if the cache lacks something.
 
     Args:
         snapshot: the indices.

@@ -124,15 +124,16 @@ def load(folder: Path, key: str) -> Prepared | None:
         def rows(name: str) -> Rows:
             return Rows(arrays[f"{name}.starts"], arrays[f"{name}.values"])
 
-        model = ArchiveModel(
-            suite=document["suite"],
-            architecture=document["architecture"],
-            policy=msgspec.convert(document["policy"], Policy),
-            build_essential=document["build_essential"],
+        members: dict[str, Any] = {
+            "suite": document["suite"],
+            "architecture": document["architecture"],
+            "policy": msgspec.convert(document["policy"], Policy),
+            "build_essential": document["build_essential"],
             **names,
             **{name: arrays[name] for name in _ARRAYS},
             **{name: rows(name) for name in _ROWS},
-        )
+        }
+        model = ArchiveModel(**members)
         state = Propagation(model, rows("need_of"), rows("offer_of"))
         for name in ("dead", "left", "cause", "when"):
             setattr(state, name, arrays[f"state.{name}"].copy())
