@@ -242,3 +242,31 @@ def test_the_shipped_ledger_holds(tmp_path: Path) -> None:
     root = Path(__file__).parents[2]
     done = run(tmp_path, "claims", "verify", "--case", str(root / "examples/linux/preventable.toml"))
     assert done.returncode == 0, done.stdout
+
+
+def test_saved_census_and_lineage_give_exposure_and_age(room: Path) -> None:
+    def saved(name: str, kind: str, rows: list[dict[str, object]]) -> None:
+        (room / name).write_text(json.dumps({"kind": kind, "results": rows}), encoding="utf-8")
+
+    saved("census.json", "census", [
+        {"component": "lib", "language": "C", "bucket": "code", "code": 500000, "unsafe_lines": None},
+        {"component": "lib", "language": "Rust", "bucket": "code", "code": 100000, "unsafe_lines": 4000},
+        {"component": "lib", "language": "C Header", "bucket": "vendored", "code": 9, "unsafe_lines": None},
+    ])  # fmt: skip
+    saved("lineage.json", "lineage", [
+        {"snapshot": "2024-01-01", "cohort": f"{year}Q1", "language": language, "component": "lib", "lines": 1000}
+        for year in (2020, 2024) for language in ("C", "Rust")
+    ])  # fmt: skip
+    done = run(
+        room, "compare", "vulns", "releases.json", "--format", "json", "--exposure", "2023-06-01=census.json",
+        "--cohorts", "lineage.json",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    plain = json.loads(run(room, "compare", "vulns", "releases.json", "--format", "json").stdout)
+    assert answer["results"][0]["exposure_old"] == plain["results"][0]["exposure_old"]
+    matched = answer["results"][-1]
+    assert (matched["adjustment"], matched["events_new"], matched["events_old"]) == ("age-matched", 1, 2)
+    undated = run(room, "compare", "vulns", "releases.json", "--exposure", "census.json")
+    assert undated.returncode == 3
+    assert "DATE=" in undated.stderr

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -13,7 +11,7 @@ from typing import Literal
 import msgspec
 
 from preventable.errors import FormatError
-from preventable.readers.exposure import NEEDED, ExposureRow, parse_exposure
+from preventable.readers.exposure import ExposureRow, read_exposure
 from preventable.records import Label, NotAvailable
 from preventable.stats.rates import RateRatio, rate, rate_ratio, stratified_rate_ratio
 from preventable.studies.events import Event, counted, side_of, within
@@ -481,22 +479,14 @@ def relabel(labels: Mapping[str, Label], readings: Mapping[str, Reading]) -> dic
 
 
 def read_cohorts(path: Path) -> tuple[tuple[str, ExposureRow], ...]:
-    """Exposure facts with a column ``cohort``, the year in which the lines were first written.
+    """Exposure facts that tell the year in which the lines were first written.
 
+    Args:
+        path: a CSV file with a column ``cohort``, or a saved JSON result of ``preventable lineage``.
     Raises:
-        FormatError: see ``readers.exposure``; or the column is missing.
+        FormatError: see ``readers.exposure``; or no year is told.
     """
-    if not path.is_file():
-        raise FormatError("the file of cohorts does not exist", file=str(path), hint="See docs/compare.md")
-    rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig"))))
-    if not rows or "cohort" not in rows[0]:
+    rows = read_exposure(path).rows
+    if not all(row.cohort for row in rows):
         raise FormatError("no column cohort", file=str(path), hint="It holds the year of first writing")
-    found: list[tuple[str, ExposureRow]] = []
-    for cohort in sorted({r["cohort"] for r in rows}):
-        buffer = io.StringIO()
-        writer = csv.DictWriter(buffer, NEEDED, extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows(r for r in rows if r["cohort"] == cohort)
-        parsed = parse_exposure(buffer.getvalue().encode(), f"{path} (cohort {cohort})")
-        found += [(cohort[:4], row) for row in parsed.rows]
-    return tuple(found)
+    return tuple((row.cohort, row) for row in rows)
