@@ -270,3 +270,16 @@ def test_saved_census_and_lineage_give_exposure_and_age(room: Path) -> None:
     undated = run(room, "compare", "vulns", "releases.json", "--exposure", "census.json")
     assert undated.returncode == 3
     assert "DATE=" in undated.stderr
+
+
+def test_a_saved_origin_dates_what_the_records_do_not_tell(room: Path) -> None:
+    kernel(room, "CVE-2025-1004", "0", "1.3", "lib/d.c")
+    fixes = [{"advisory": "CVE-2025-1004", "introduced_date": "2025-06-01"}]
+    (room / "origin.json").write_text(json.dumps({"kind": "origin", "fixes": fixes}), encoding="utf-8")
+    feeds = ("vulns", "releases.json", "--format", "json", "--by", "language")
+    without = json.loads(run(room, "lifetimes", *feeds).stdout)["results"][0]
+    answer = json.loads(run(room, "lifetimes", *feeds, "--origin", "origin.json").stdout)
+    assert (without["dated"], without["unknown_introduction"]) == (3, 1)
+    assert (answer["results"][0]["dated"], answer["results"][0]["unknown_introduction"]) == (4, 0)
+    assert "1 introductions are estimates" in answer["sentences"][-1]
+    assert run(room, "lifetimes", *feeds, "--origin", "absent.json").returncode == 3

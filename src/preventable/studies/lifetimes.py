@@ -12,13 +12,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from itertools import pairwise
+from pathlib import Path
 from typing import Literal
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from preventable.errors import StatisticsInputError
+from preventable.errors import FormatError, StatisticsInputError
 from preventable.stats.lifetime_fit import LifetimeFit, LifetimeSample, fit_lifetimes, hidden_share, sample
 from preventable.stats.truncation import (
     SurvivalCurve,
@@ -184,6 +185,55 @@ def lifetimes(
         truncation=truncation,
         published=PUBLISHED,
     )
+
+
+def with_origins(events: Sequence[Event], found: Mapping[str, date]) -> tuple[list[Event], int]:
+    """Events whose introduction the record does not tell, dated by ``preventable origin``; and how many were.
+
+    Example:
+        >>> with_origins([], {})
+        ([], 0)
+    """
+    made, filled = [], 0
+    for event in events:
+        when = found.get(event.id)
+        if event.introduced is None and when is not None and when <= event.fixed:
+            made.append(msgspec.structs.replace(event, introduced=when))
+            filled += 1
+        else:
+            made.append(event)
+    return made, filled
+
+
+def read_origins(path: Path) -> dict[str, date]:
+    """Advisory -> date of introduction, from a saved JSON result of ``preventable origin``; the earliest per record.
+
+    Raises:
+        FormatError: no such file, or not a saved origin.
+    """
+    if not path.is_file():
+        raise FormatError("the saved origin does not exist", file=str(path), hint="preventable origin --format json")
+    try:
+        envelope = msgspec.json.decode(path.read_bytes(), type=_OriginEnvelope)
+    except msgspec.MsgspecError as error:
+        raise FormatError(f"not a saved origin: {error}", file=str(path)) from error
+    if envelope.kind != "origin":
+        raise FormatError(f"a result of kind {envelope.kind!r} tells no introductions", file=str(path), hint="origin")
+    dates: dict[str, date] = {}
+    for fix in envelope.fixes:
+        if fix.introduced_date is not None:
+            dates[fix.advisory] = min(fix.introduced_date, dates.get(fix.advisory, fix.introduced_date))
+    return dates
+
+
+class _OriginFix(msgspec.Struct):
+    advisory: str
+    introduced_date: date | None = None
+
+
+class _OriginEnvelope(msgspec.Struct):
+    kind: str
+    fixes: list[_OriginFix] = []
 
 
 def release_cycles(releases: Mapping[str, date]) -> dict[str, int]:
