@@ -227,3 +227,10 @@ def test_a_damaged_line_is_named(tmp_path: Path) -> None:
     path.write_text('{"seq": 0}\n', encoding="utf-8")
     with pytest.raises(FormatError, match=":1"):
         read_ledger(path)
+
+
+def test_a_population_without_a_line_of_code_is_said() -> None:
+    claim = msgspec.structs.replace(CLAIM, population=("lbi",))
+    answer = look(opened(claim), inputs(many(20)), claim)
+    assert "no line" in answer.rows[0].reason
+    assert answer.rows[0].verdict == "open"
