@@ -79,7 +79,8 @@ def look_at_all(claims: Mapping[str, Claim], lines: Sequence[Line], inputs: Inpu
         for side in SIDES:
             population = Population(study.sides_of(claim).languages(side), claim.population)
             if not exposure.series(population)[exposure.dates[-1]]:
-                reason = f"the exposure facts have no line of {getattr(claim, side)} in {', '.join(claim.population) or 'all'}"
+                where = ", ".join(claim.population) or "all components"
+                reason = f"the exposure facts have no line of {getattr(claim, side)} in {where}"
         rows.append(study.row(claim, evidence, verdicts[name], since=claim.opened, until=end, reason=reason))
         rows.append(
             study.describe(
