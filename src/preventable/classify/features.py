@@ -175,11 +175,6 @@ def _n_grams(sequences: Sequence[Sequence[int]], zone: int, longest: int) -> tup
         where.append(rows[:-1][second])
     if longest >= 3 and total >= 3:
         third = first[:-2] & first[1:-1] & first[2:]
-        keys.append(
-            base
-            | flat[:-2][third] << np.uint64(32)
-            | flat[1:-1][third] << np.uint64(16)
-            | flat[2:][third]
-        )
+        keys.append(base | flat[:-2][third] << np.uint64(32) | flat[1:-1][third] << np.uint64(16) | flat[2:][third])
         where.append(rows[:-2][third])
     return np.concatenate(keys), np.concatenate(where)

@@ -68,9 +68,7 @@ def test_interval_covers() -> None:
     assert missed / 2000 <= 0.05
 
 
-@pytest.mark.parametrize(
-    "arguments", [(-1, 1.0, 1, 1.0), (0.5, 1.0, 1, 1.0), (1, 0.0, 1, 1.0), (1, 1.0, 1, np.nan)]
-)
+@pytest.mark.parametrize("arguments", [(-1, 1.0, 1, 1.0), (0.5, 1.0, 1, 1.0), (1, 0.0, 1, 1.0), (1, 1.0, 1, np.nan)])
 def test_values_outside_the_domain_are_refused(arguments: tuple[float, ...]) -> None:
     with pytest.raises(StatisticsInputError):
         rate_ratio(*arguments)  # type: ignore[arg-type]  # that is the point

@@ -18,9 +18,7 @@ from preventable.stats.sequential import (
     needed_without_new_events,
 )
 
-GOLDEN = json.loads((Path(__file__).parents[2] / "golden" / "stats.json").read_text(encoding="utf-8"))[
-    "e_process"
-]
+GOLDEN = json.loads((Path(__file__).parents[2] / "golden" / "stats.json").read_text(encoding="utf-8"))["e_process"]
 ALPHA = 0.05
 DAYS = 1200
 SNAPSHOT_DAYS = 63

@@ -111,9 +111,7 @@ def test_left_censored_faults_are_used_not_dropped() -> None:
     start, end = 13 * YEAR, 15 * YEAR
     censored = x[old] - (v[old] - end)
     fit = fit_lifetimes(
-        sample(
-            x[~old], u[~old], v[~old], censored_days=censored[censored >= start], censored_window=(start, end)
-        ),
+        sample(x[~old], u[~old], v[~old], censored_days=censored[censored >= start], censored_window=(start, end)),
         "exponential",
     )
     assert fit is not None
