@@ -4,8 +4,9 @@
 
 Each archive is a Debian `linux_*.orig.tar.xz` (kernel.org's tree without non-free files) of a stable
 release; it stands for the mainline release X.Y that it began from, and its lines are dated by that release.
-Lines are code lines (neither blank nor comment) as counted by `scc`, which must be on the PATH. Nothing of
-the archives is kept: files are written to a temporary directory, counted and removed.
+Lines are code lines (neither blank nor comment), counted as by `preventable census`; unsafe_lines are those
+inside unsafe code of Rust. Nothing of the archives is kept: files are written to a temporary directory,
+counted and removed.
 """
 
 from __future__ import annotations
@@ -13,12 +14,16 @@ from __future__ import annotations
 import csv
 import json
 import re
-import subprocess
 import sys
 import tarfile
 import tempfile
 from collections import Counter
 from pathlib import Path, PurePosixPath
+
+from preventable.code.counting import count_files
+from preventable.code.unsafe_rust import measure_rust
+
+Counts = dict[tuple[str, str, str], tuple[int, int]]
 
 LANGUAGES = {".c": "C", ".h": "header", ".rs": "Rust", ".S": "assembly"}
 NOT_SHIPPED = ("tools/", "scripts/", "samples/", "Documentation/", "usr/", "debian/")
@@ -26,9 +31,7 @@ VENDORED = ("rust/alloc/", "rust/proc-macro2/", "rust/quote/", "rust/syn/", "lib
 TEST = re.compile(r"(^|/)(tests?|selftests?|kunit)(/|$)|(_|-)(kunit|test|selftest)s?(_|\.|-)")
 GENERATED = re.compile(r"/asic_reg/|^drivers/gpu/drm/amd/include/|\.mod\.c$|^drivers/gpu/drm/msm/registers/")
 PAIRS = {
-    "pair/binder-c": re.compile(
-        r"^drivers/android/(binder|binder_alloc|binderfs|binder_netlink|dbitmap)[^/]*\.[ch]$"
-    ),
+    "pair/binder-c": re.compile(r"^drivers/android/(binder|binder_alloc|binderfs|binder_netlink|dbitmap)[^/]*\.[ch]$"),
     "pair/binder-rust": re.compile(r"^drivers/android/binder/"),
     "pair/nova": re.compile(r"^drivers/gpu/(nova-core|drm/nova)/"),
     "pair/nouveau": re.compile(r"^drivers/gpu/drm/nouveau/"),
@@ -55,8 +58,9 @@ def component_of(path: str) -> str:
     return "/".join(parts[:2]) if parts[0] in ("drivers", "net", "fs") and len(parts) > 2 else parts[0]
 
 
-def measure(archive: Path) -> Counter[tuple[str, str, str]]:
-    lines: Counter[tuple[str, str, str]] = Counter()
+def measure(archive: Path) -> Counts:
+    """Lines, and lines inside unsafe code of Rust, of one archive."""
+    lines: Counts = {}
     with tempfile.TemporaryDirectory() as room:
         with tarfile.open(archive, "r|xz") as tar:
             for member in tar:
@@ -67,31 +71,21 @@ def measure(archive: Path) -> Counter[tuple[str, str, str]]:
                     source = tar.extractfile(member)
                     assert source is not None
                     target.write_bytes(source.read())
-        counted = subprocess.run(
-            [
-                "scc",
-                "--no-config",
-                "--no-gitignore",
-                "--no-ignore",
-                "--no-complexity",
-                "--no-cocomo",
-                "--by-file",
-                "--format",
-                "json",
-                ".",
-            ],
-            cwd=room,
-            check=True,
-            capture_output=True,
-        ).stdout
-        for language in json.loads(counted):
-            for file in language["Files"]:
-                path = file["Location"].removeprefix("./")
-                key = LANGUAGES[PurePosixPath(path).suffix]
-                lines[component_of(path), key, bucket_of(path)] += file["Code"]
-                for pair, pattern in PAIRS.items():
-                    if pattern.search(path):
-                        lines[pair, key, bucket_of(path)] += file["Code"]
+        paths = sorted(str(p) for p in Path(room).rglob("*") if p.is_file())
+        for name, counts in count_files(paths).items():
+            path = name.removeprefix(room).lstrip("/")
+            language = LANGUAGES[PurePosixPath(path).suffix]
+            unsafe = 0
+            if language == "Rust":
+                facts = measure_rust(Path(name).read_bytes())
+                if facts.counts is None:
+                    print(f"{path}: {facts.indeterminate}", file=sys.stderr)
+                else:
+                    unsafe = facts.counts.unsafe_lines
+            places = [component_of(path), *(p for p, pattern in PAIRS.items() if pattern.search(path))]
+            for place in places:
+                before = lines.get((place, language, bucket_of(path)), (0, 0))
+                lines[place, language, bucket_of(path)] = (before[0] + counts.code, before[1] + unsafe)
     return lines
 
 
@@ -101,27 +95,26 @@ def main(releases: str, *pairs: str) -> None:
     for pair in pairs:
         version, archive = pair.split("=", 1)
         measured[version] = measure(Path(archive))
-        print(version, sum(measured[version].values()), file=sys.stderr)
+        print(version, sum(n for n, _ in measured[version].values()), file=sys.stderr)
     total: Counter[str] = Counter()
     has_rust = set()
     for lines in measured.values():
-        for (component, language, _), count in lines.items():
+        for (component, language, _), (count, _unsafe) in lines.items():
             total[component] += count
             if language == "Rust":
                 has_rust.add(component)
     # A component of its own if it has Rust anywhere or at least 1% of all lines; else its directory's rest.
     own = {c for c, n in total.items() if c in has_rust or n >= 0.01 * sum(total.values()) or c in PAIRS}
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(["date", "version", "component", "language", "bucket", "lines"])
+    writer.writerow(["date", "version", "component", "language", "bucket", "lines", "unsafe_lines"])
     for version, lines in measured.items():
-        rows: Counter[tuple[str, str, str]] = Counter()
-        for (component, language, bucket), count in lines.items():
-            name = (
-                component if component in own or "/" not in component else component.split("/")[0] + "/other"
-            )
-            rows[name, language, bucket] += count
-        for key in sorted(rows):
-            writer.writerow([dates[version]["date"], version, *key, rows[key]])
+        rows: Counts = {}
+        for (component, language, bucket), (count, unsafe) in lines.items():
+            name = component if component in own or "/" not in component else component.split("/")[0] + "/other"
+            before = rows.get((name, language, bucket), (0, 0))
+            rows[name, language, bucket] = (before[0] + count, before[1] + unsafe)
+        for key, (count, unsafe) in sorted(rows.items()):
+            writer.writerow([dates[version]["date"], version, *key, count, unsafe])
 
 
 if __name__ == "__main__":

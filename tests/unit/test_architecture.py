@@ -23,6 +23,7 @@ LAYERS = {
     "studies": 5,
     "report": 6,
     "cli": 7,
+    "public": 8,
     "__main__": 8,
     "__init__": 8,
 }

@@ -13,8 +13,10 @@ from preventable.code.census import ROW_COLUMNS, Census, CensusSection, take_cen
 from preventable.code.counting import counter_name
 from preventable.code.coupling import CouplingRow
 from preventable.code.trees import DEFAULT_MAX_FILE_BYTES, open_source
+from preventable.progress import Progress
 from preventable.readers.case_file import CaseFile, read_case_file
 from preventable.studies.census_diff import DIFF_COLUMNS, diff_census
+from preventable.studies.census_series import SERIES_COLUMNS, census_series
 
 _SHOWN = 5
 
@@ -35,16 +37,17 @@ def _plain(value: Any) -> Any:
 
 
 class _CensusGroup(click.Group):
-    """``census WHAT`` counts; ``census diff A B`` compares. A path called ``diff`` is written ``./diff``."""
+    """``census WHAT`` counts; ``census diff A B`` compares. A path called ``diff`` is ``./diff``."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if args and args[0] != "diff" and args[0] not in ("-h", "--help"):
+        if args and args[0] not in ("diff", "series", "-h", "--help"):
             args = ["count", *args]
         return super().parse_args(ctx, args)
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         formatter.write_usage(ctx.command_path, "[OPTIONS] WHAT")
         formatter.write_usage(ctx.command_path, "diff [OPTIONS] A B")
+        formatter.write_usage(ctx.command_path, "series [OPTIONS] WHAT...")
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         count.format_options(ctx, formatter)
@@ -61,6 +64,7 @@ def command() -> None:
     Example: preventable census . --format json
     Example: preventable census linux@v7.2 --components-from maintainers --coupling
     Example: preventable census diff .@v1.0 .@HEAD
+    Example: preventable census series .@v1.0 .@v2.0 .@HEAD
     """
 
 
@@ -186,13 +190,53 @@ def diff(
     output.write_rows(
         _plain(result.rows),
         fmt,
-        kind="census-diff",
+        kind="census_diff",
         columns=DIFF_COLUMNS,
         inputs=_plain(result.inputs),
         counter=counter_name(),
         files=_plain(result.files),
         not_counted=_plain(result.not_counted),
         warnings=_plain(result.warnings),
+    )
+
+
+@command.command("series")
+@click.argument("what", nargs=-1, required=True)
+@_case_option
+@_headers_option
+@_components_option
+@_size_option
+@output.format_option()
+@output.quiet_option()
+def series(
+    what: tuple[str, ...],
+    case_path: Path | None,
+    headers: str | None,
+    components_from: str | None,
+    max_file_bytes: int,
+    fmt: str,
+    quiet: bool,
+) -> None:
+    """Languages over several releases, the oldest first; each as WHAT above or a saved JSON census.
+
+    \b
+    Example: preventable census series .@v1.0 .@v2.0 .@HEAD
+    """
+    with Progress("releases", len(what), quiet=quiet) as progress:
+        rows: list[dict[str, Any]] = []
+        inputs: list[Any] = []
+        for tree in what:
+            more_rows, more_inputs = census_series(
+                [tree],
+                _case(case_path),
+                max_file_bytes=max_file_bytes,
+                adjust=lambda section: _adjusted(section, headers, components_from),
+            )
+            rows += more_rows
+            inputs += more_inputs
+            progress.advance()
+    output.write_rows(
+        _plain(rows), fmt, kind="census_series", columns=SERIES_COLUMNS, inputs=_plain(inputs), counter=counter_name()
     )
 
 

@@ -18,8 +18,20 @@ from preventable.version import __version__
 
 COMMANDS: dict[str, tuple[str, str]] = {
     # name: (module inside preventable.cli, one-line help; the module is imported only when it is called)
+    "demo": ("demo", "report on Linux from the embedded facts"),
+    "assess": ("assess", "turn vulnerability records into a report on what was preventable"),
+    "share": ("share", "share of records that is memory safety, under every definition"),
+    "explain": ("explain", "one record: its labels and why, and what would touch it"),
+    "label": ("label", "a class for every record of a file, with reasons"),
+    "list": ("listing", "readers, methodologies, interventions, classes, with sources"),
+    "facts": ("facts", "keep facts without prose; how the embedded case was made"),
     "census": ("census", "count what is there: lines, unsafe Rust, coupling; compare two trees"),
     "gate": ("gate", "hold the line: no new C or unsafe where the case file says so"),
+    "compare": ("compare", "Does the newcomer hold up? Rates by language, their ratio, counterparts."),
+    "lifetimes": ("lifetimes", "How long faults live, corrected for what the data cannot show."),
+    "claims": ("claims", "Claims written down before the data, tested so that one may look every day."),
+    "lineage": ("lineage", "how old the code is: surviving lines by cohort, survival, churn"),
+    "contributors": ("contributors", "who keeps the code: active, new and leaving authors, in counts"),
     "ports": ("ports", "which platforms lose what when a package starts to need a toolchain"),
 }
 

@@ -19,7 +19,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 Row = Mapping[str, object]
 
 
-def format_option(default: Format = "table", formats: Sequence[str] = FORMATS) -> Callable[[F], F]:
+def format_option(default: str = "table", formats: Sequence[str] = FORMATS) -> Callable[[F], F]:
     """The ``--format`` option, the same everywhere."""
     return click.option(
         "--format",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
@@ -15,25 +15,43 @@ from preventable.errors import InputError, UsageError
 from preventable.progress import Progress
 from preventable.readers.debian_architecture import tuple_of
 from preventable.readers.debian_archive import (
+    DigestMemo,
     Snapshot,
     check_architecture,
     from_directory,
     from_files,
     from_mirror,
 )
-from preventable.readers.debian_mirror import Mirror
 from preventable.studies.ports.model import Policy
 from preventable.studies.ports.question import Question
 from preventable.studies.ports.storage import cache_folder
 from preventable.studies.ports.survey import Findings, survey
 
-_COLUMNS = (
-    "suite arch level sources_unbuildable binaries_uninstallable essential required important"
-).split()
-_TODAY_COLUMNS = (
-    "suite arch tool has_tool sources sources_direct sources_need sources_two sources_full "
-    "binaries_need_at_run_time"
-).split()
+if TYPE_CHECKING:
+    from preventable.readers.debian_mirror import Mirror
+
+_COLUMNS = [
+    "suite",
+    "arch",
+    "level",
+    "sources_unbuildable",
+    "binaries_uninstallable",
+    "essential",
+    "required",
+    "important",
+]
+_TODAY_COLUMNS = [
+    "suite",
+    "arch",
+    "tool",
+    "has_tool",
+    "sources",
+    "sources_direct",
+    "sources_need",
+    "sources_two",
+    "sources_full",
+    "binaries_need_at_run_time",
+]
 _ROWS_SHOWN = 200
 
 
@@ -225,7 +243,7 @@ def command(
     if not question.requires and not question.remove:
         raise UsageError(
             "no tool was named",
-            hint="Say --requires TOOL (PACKAGE starts to need it) or --remove TOOL (it is missing altogether)",
+            hint="Say --requires TOOL (PACKAGE starts to need it) or --remove TOOL (it is missing)",
         )
     if question.requires and not packages and not today:
         raise UsageError(
@@ -263,20 +281,23 @@ def _snapshots(
     mirrors: list[Mirror] = []
 
     def mirror() -> Mirror:
+        from preventable.readers.debian_mirror import Mirror  # noqa: PLC0415  (slow: only to fetch)
+
         if not mirrors:
             mirrors.append(Mirror(folder=folder / "indices" if folder else None))
         return mirrors[0]
 
+    memo = DigestMemo(folder / "digests" if folder else None)
     out: list[Snapshot] = []
     files = [Path(f) for f in archives if Path(f).is_file()]
     if source_files or package_files or files:
         name = suites[0] if len(suites) == 1 else "files"
-        snapshot = from_files([Path(f) for f in source_files], name, kind="Sources")
+        snapshot = from_files([Path(f) for f in source_files], name, kind="Sources", memo=memo)
         for group, kind in ((package_files, "Packages"), (files, None)):
-            more = from_files([Path(f) for f in group], name, kind=kind)
+            more = from_files([Path(f) for f in group], name, kind=kind, memo=memo)
             snapshot.sources += more.sources
-            for arch, own in more.packages.items():
-                snapshot.packages.setdefault(arch, []).extend(own)
+            for arch, indices in more.packages.items():
+                snapshot.packages.setdefault(arch, []).extend(indices)
             if more.date:
                 snapshot.date, snapshot.valid_until = more.date, more.valid_until
                 snapshot.signature = more.signature
@@ -289,7 +310,7 @@ def _snapshots(
             continue
         if path.is_dir():
             for suite in suites or [None]:  # type: ignore[list-item]  # None means all suites of the directory
-                out.extend(from_directory(path, suite, arches))
+                out.extend(from_directory(path, suite, arches, memo))
             continue
         suite, colon, arch = location.partition(":")
         if not re.fullmatch(r"[a-z0-9][a-z0-9.+/-]*", suite) or (not colon and "/" in location):
@@ -300,6 +321,7 @@ def _snapshots(
         for suite in suites:
             bare, _, arch = suite.partition(":")
             fetch.setdefault(bare, []).extend(check_architecture(a) for a in arch.split(",") if a)
+    memo.save()
     if not out and not fetch:
         fetch["sid"] = []
     for suite, own in fetch.items():
@@ -374,12 +396,12 @@ def _tell_more(findings: Findings, question: Question) -> None:
     """Below the table: hubs, bootstrap, and the chains that were asked for."""
     hubs = [h for a in findings.answers for h in a.hubs]
     if hubs:
-        click.echo("\nHubs: sources through which most falls")
+        click.echo("\nHubs: the source through which most falls; with that kept, the next; and so on")
         output.write_rows(
             hubs,
             "table",
             kind="ports",
-            columns=["suite", "arch", "source", "sources_through", "sources_saved"],
+            columns=["suite", "arch", "source", "sources_through", "sources_left"],
         )
     for b in (b for a in findings.answers for b in a.bootstrap):
         click.echo(f"\nBootstrap of {b['tool']} on {b['suite']}:{b['arch']}: {b['verdict']} ({b['why']})")

@@ -6,13 +6,15 @@ GiB.
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import lzma
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 import zstandard
 
@@ -49,14 +51,15 @@ def archive_members(path: Path, max_file_bytes: int) -> Iterator[Member]:
     try:
         if head.startswith(b"PK"):
             yield from _zip(path, max_file_bytes, budget)
-        elif head == b"\x28\xb5\x2f\xfd":
-            with path.open("rb") as raw, zstandard.ZstdDecompressor().stream_reader(raw) as plain:
-                yield from _tar(plain, "r|", max_file_bytes, budget)
         else:
-            with path.open("rb") as raw:
-                yield from _tar(raw, "r|*", max_file_bytes, budget)
+            with path.open("rb") as raw, _plain(raw, head) as plain:
+                yield from _tar(plain, max_file_bytes, budget)
+                # A cut archive may end between two members: only the end of the stream tells.
+                while plain.read(1 << 20):
+                    pass
     except (
         tarfile.TarError,
+        gzip.BadGzipFile,
         zipfile.BadZipFile,
         EOFError,
         lzma.LZMAError,
@@ -93,11 +96,21 @@ class _Budget:
             )
 
 
-def _tar(
-    stream: IO[bytes] | zstandard.ZstdDecompressionReader, mode: str, limit: int, budget: _Budget
-) -> Iterator[Member]:
+def _plain(raw: IO[bytes], head: bytes) -> IO[bytes]:
+    if head.startswith(b"\x1f\x8b"):
+        return cast(IO[bytes], gzip.GzipFile(fileobj=raw))
+    if head.startswith(b"BZh"):
+        return cast(IO[bytes], bz2.BZ2File(raw))
+    if head.startswith(b"\xfd7zX"):
+        return cast(IO[bytes], lzma.LZMAFile(raw))
+    if head == b"\x28\xb5\x2f\xfd":
+        return cast(IO[bytes], zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True))
+    return raw
+
+
+def _tar(stream: IO[bytes], limit: int, budget: _Budget) -> Iterator[Member]:
     seen = 0
-    with tarfile.open(fileobj=stream, mode=mode, errorlevel=2) as archive:  # type: ignore[call-overload]  # mode is dynamic
+    with tarfile.open(fileobj=stream, mode="r|") as archive:
         for member in archive:
             seen += 1
             name = _clean(member.name)

@@ -42,6 +42,7 @@ SECTIONS: dict[str, SectionKind] = {
     "methodology": SectionKind("table", "which definition of memory safety counts"),
     "interventions": SectionKind("table", "which interventions are weighed"),
     "lineage": SectionKind("table", "snapshots and cohorts of the history"),
+    "compare": SectionKind("table", "newcomer and incumbent, numbering regime, exposure facts, readings"),
     "pairs": SectionKind("tables", "C code and the Rust code that replaces it"),
     "claims": SectionKind("tables", "statements fixed before the data"),
     "ports": SectionKind("table", "packages, toolchains and architectures"),

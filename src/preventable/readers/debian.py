@@ -27,14 +27,34 @@ from preventable.records import FailedRow
 Ints = np.ndarray[tuple[int], np.dtype[np.int64]]
 Kind = Literal["Sources", "Packages"]
 
-_SOURCE_FIELDS = (
-    "Package Version Architecture Maintainer Uploaders Extra-Source-Only Build-Depends Build-Depends-Arch "
-    "Build-Depends-Indep Build-Conflicts Build-Conflicts-Arch Build-Conflicts-Indep"
-).split()
-_BINARY_FIELDS = (
-    "Package Version Architecture Source Essential Priority Multi-Arch Provides Depends Pre-Depends "
-    "Conflicts Breaks"
-).split()
+_SOURCE_FIELDS = [
+    "Package",
+    "Version",
+    "Architecture",
+    "Maintainer",
+    "Uploaders",
+    "Extra-Source-Only",
+    "Build-Depends",
+    "Build-Depends-Arch",
+    "Build-Depends-Indep",
+    "Build-Conflicts",
+    "Build-Conflicts-Arch",
+    "Build-Conflicts-Indep",
+]
+_BINARY_FIELDS = [
+    "Package",
+    "Version",
+    "Architecture",
+    "Source",
+    "Essential",
+    "Priority",
+    "Multi-Arch",
+    "Provides",
+    "Depends",
+    "Pre-Depends",
+    "Conflicts",
+    "Breaks",
+]
 _WITNESSES = ("Filename", "SHA256", "Size", "Directory", "Checksums-Sha256", "Format", "Maintainer")
 """Fields which a real index has in every stanza; a last stanza without them was cut off."""
 
@@ -79,7 +99,7 @@ class Index(msgspec.Struct, frozen=True):
     file: str
     kind: Kind
     architecture: str | None
-    """Of a ``Packages`` index: the one architecture its stanzas name beside ``all``; ``None`` if only ``all``."""
+    """Of a ``Packages`` index: the one architecture that its stanzas name beside ``all``, if any."""
     sources: list[SourcePackage]
     binaries: list[BinaryPackage]
     failed: tuple[FailedRow, ...]
@@ -87,18 +107,31 @@ class Index(msgspec.Struct, frozen=True):
     duplicate: int
 
 
+def _eight_bytes(data: bytes, starts: Ints) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
+    """The eight bytes at each position as one little-endian number; zeros beyond the end."""
+    keys = np.zeros(len(starts), dtype="<u8")
+    inside = int(np.searchsorted(starts, len(data) - 8, side="right")) if len(data) >= 8 else 0
+    if inside:
+        # A view at every byte, so that nothing is copied.
+        view = np.ndarray((len(data) - 7,), dtype="<u8", buffer=data, strides=(1,))
+        keys[:inside] = view[starts[:inside]]
+    for i in range(inside, len(starts)):
+        begin = int(starts[i])
+        keys[i] = int.from_bytes(data[begin : begin + 8].ljust(8, b"\0"), "little")
+    return keys
+
+
 class _Fields:
     """The wanted fields' values by stanza, found with array operations over the bytes of an index."""
 
-    def __init__(self, data: bytes, wanted: list[str], file: str) -> None:
+    def __init__(self, data: bytes, file: str) -> None:
         self.data = data
-        padded = data + b"\n\0\0\0\0\0\0\0\0"
-        buffer = np.frombuffer(padded, dtype=np.uint8)
-        ends: Ints = np.flatnonzero(buffer[: len(data) + 1] == 10).astype(np.int64)
+        buffer = np.frombuffer(data, dtype=np.uint8)
+        ends: Ints = np.flatnonzero(buffer == 10).astype(np.int64)
+        if not data.endswith(b"\n"):
+            ends = np.append(ends, len(data))
         starts: Ints = np.concatenate((np.zeros(1, np.int64), ends[:-1] + 1))
         first = buffer[starts]
-        head = first[first != 32]
-        del head
         keep = (first != 32) & (first != 9)
         line = np.flatnonzero(keep)
         self.starts = starts[line]
@@ -106,8 +139,7 @@ class _Fields:
         self.ends = ends[after - 1]
         blank = self.starts == ends[line]
         self.stanza: Ints = np.cumsum(blank).astype(np.int64)
-        eight = np.ndarray((len(padded) - 8,), dtype="<u8", buffer=padded, strides=(1,))
-        self.keys = eight[self.starts]
+        self.keys = _eight_bytes(data, self.starts)
         self.keys[blank] = 0
         names = self._lines("Package")
         self.count = len(names)
@@ -130,7 +162,23 @@ class _Fields:
                 record=self._text(int(names[twice])),
                 field="Package",
             )
-        self.columns = {name: self._column(name) for name in wanted}
+        self.columns: dict[str, dict[int, bytes]] = {}
+
+    def read(self, names: list[str]) -> None:
+        """Take the values of these fields."""
+        for name in names:
+            if name not in self.columns:
+                self.columns[name] = self._column(name)
+
+    def ids(self, names: list[str], pool: RelationPool) -> list[list[int]]:
+        """The pool's ids of relation fields, one list per field over all stanzas."""
+        out = []
+        for name in names:
+            column = [0] * self.count
+            for slot, value in self.columns[name].items():
+                column[slot] = pool.field(value)
+            out.append(column)
+        return out
 
     def _lines(self, name: str) -> Ints:
         prefix = f"{name}:".encode()
@@ -166,9 +214,11 @@ class _Fields:
     def cut_off(self) -> str | None:
         """Why the last stanza cannot be whole, or ``None``."""
         last = int(self.stanza[self._lines("Package")[-1]])
+        # A file that ends in a newline and has few records may be written by hand, with fields as it likes.
+        enough = 1 if not self.data.endswith(b"\n") else 20
         for name in _WITNESSES:
             hits = self._lines(name)
-            if self.count > 1 and len(hits) >= self.count - 1 and not (self.stanza[hits] == last).any():
+            if self.count > enough and len(hits) >= self.count - 1 and not (self.stanza[hits] == last).any():
                 return f"its last record lacks {name}, which every other record has"
         final = int(np.flatnonzero(self.keys)[-1]) if self.keys.any() else 0
         text = self.data[int(self.starts[final]) : int(self.ends[final])]
@@ -233,13 +283,8 @@ def read_index(data: bytes, file: str, pool: RelationPool, *, architecture: str 
         data = data.replace(b"\r\n", b"\n")
     if b"\0" in data[:4096]:
         raise FormatError("binary data where a Debian index was expected", file=file)
-    wanted = sorted({*_SOURCE_FIELDS, *_BINARY_FIELDS, "Binary", "Filename"})
-    fields = _Fields(data, wanted, file)
-    reason = fields.cut_off()
-    if reason:
-        raise ArchiveError(
-            f"the index is truncated: {reason}", file=file, record=_last_name(fields), hint="Fetch it again"
-        )
+    fields = _Fields(data, file)
+    fields.read(["Package", "Binary", "Build-Depends", "Depends", "Filename", "Source"])
     columns = fields.columns
     of_source = len(columns["Binary"]) + len(columns["Build-Depends"])
     of_binary = len(columns["Depends"]) + len(columns["Filename"]) + len(columns["Source"])
@@ -252,8 +297,15 @@ def read_index(data: bytes, file: str, pool: RelationPool, *, architecture: str 
             record=columns["Package"][slot].decode("utf-8", "replace"),
             hint="Give each index as its own file",
         )
+    reason = fields.cut_off()
+    if reason:
+        raise ArchiveError(
+            f"the index is truncated: {reason}", file=file, record=_last_name(fields), hint="Fetch it again"
+        )
     if of_source or (not of_binary and "sources" in file.lower()):
+        fields.read(_SOURCE_FIELDS)
         return _sources(fields, file, pool)
+    fields.read(_BINARY_FIELDS)
     return _binaries(fields, file, pool, architecture)
 
 
@@ -291,13 +343,12 @@ def _sources(fields: _Fields, file: str, pool: RelationPool) -> Index:
     get = {name: fields.columns[name].get for name in _SOURCE_FIELDS}
     faults = _Faults(fields, file, pool)
     relation_names = [n for n in _SOURCE_FIELDS if n.startswith("Build-")]
-    relation_get = [get[n] for n in relation_names]
+    relations = list(zip(*fields.ids(relation_names, pool), strict=True))
     out: list[SourcePackage] = []
     seen: set[tuple[str, str]] = set()
     text: dict[bytes, str] = {b"": ""}
     bad = pool.faults
     duplicate = 0
-    field_of = pool.field
     for slot in range(fields.count):
         name = get["Package"](slot, b"").decode("utf-8", "replace")
         raw_version = get["Version"](slot)
@@ -310,7 +361,7 @@ def _sources(fields: _Fields, file: str, pool: RelationPool) -> Index:
             continue
         seen.add((name, version))
         faults.version(slot, name, version)
-        ids = [field_of(g(slot, b"")) for g in relation_get]
+        ids = relations[slot]
         if bad:
             for i, field in enumerate(ids):
                 if field in bad:
@@ -322,9 +373,7 @@ def _sources(fields: _Fields, file: str, pool: RelationPool) -> Index:
         if people not in text:
             text[people] = people.decode("utf-8", "replace")
         out.append(
-            SourcePackage(
-                name, version, text[arch], text[people], get["Extra-Source-Only"](slot, b"") == b"yes", *ids
-            )
+            SourcePackage(name, version, text[arch], text[people], get["Extra-Source-Only"](slot, b"") == b"yes", *ids)
         )
     return Index(file, "Sources", None, out, [], tuple(faults.failed), tuple(faults.warnings), duplicate)
 
@@ -333,13 +382,12 @@ def _binaries(fields: _Fields, file: str, pool: RelationPool, expected: str | No
     get = {name: fields.columns[name].get for name in _BINARY_FIELDS}
     faults = _Faults(fields, file, pool)
     relation_names = ["Provides", "Depends", "Pre-Depends", "Conflicts", "Breaks"]
-    relation_get = [get[n] for n in relation_names]
+    relations = list(zip(*fields.ids(relation_names, pool), strict=True))
     out: list[BinaryPackage] = []
     seen: set[tuple[str, str, bool]] = set()
     arch = expected
     bad = pool.faults
     duplicate = 0
-    field_of = pool.field
     common: dict[bytes, str] = {}
     for slot in range(fields.count):
         name = get["Package"](slot, b"").decode("utf-8", "replace")
@@ -367,7 +415,7 @@ def _binaries(fields: _Fields, file: str, pool: RelationPool, expected: str | No
             continue
         seen.add((name, version, is_all))
         faults.version(slot, name, version)
-        ids = [field_of(g(slot, b"")) for g in relation_get]
+        ids = relations[slot]
         if bad:
             for i, field in enumerate(ids):
                 if field in bad:
@@ -403,7 +451,8 @@ def builds_for(source: SourcePackage, architecture: str, *, arch_only: bool = Fa
 
     Example:
         >>> from preventable.readers.debian_relations import RelationPool
-        >>> s = read_index(b"Package: a\\nBinary: a\\nVersion: 1\\nArchitecture: all\\n", "Sources", RelationPool())
+        >>> text = b"Package: a\\nBinary: a\\nVersion: 1\\nArchitecture: all\\n"
+        >>> s = read_index(text, "Sources", RelationPool())
         >>> builds_for(s.sources[0], "amd64"), builds_for(s.sources[0], "amd64", arch_only=True)
         (True, False)
     """

@@ -10,11 +10,47 @@ from __future__ import annotations
 import difflib
 import functools
 
-_CPUS = (
-    "alpha amd64 arc arm armeb arm64 avr32 hppa loong64 i386 ia64 m32r m68k mips mipsel mipsr6 mipsr6el "
-    "mips64 mips64el mips64r6 mips64r6el nios2 or1k powerpc powerpcel ppc64 ppc64el riscv64 s390 s390x "
-    "sh3 sh3eb sh4 sh4eb sparc sparc64 tilegx"
-).split()
+_CPUS = frozenset(
+    {
+        "alpha",
+        "amd64",
+        "arc",
+        "arm",
+        "armeb",
+        "arm64",
+        "avr32",
+        "hppa",
+        "loong64",
+        "i386",
+        "ia64",
+        "m32r",
+        "m68k",
+        "mips",
+        "mipsel",
+        "mipsr6",
+        "mipsr6el",
+        "mips64",
+        "mips64el",
+        "mips64r6",
+        "mips64r6el",
+        "nios2",
+        "or1k",
+        "powerpc",
+        "powerpcel",
+        "ppc64",
+        "ppc64el",
+        "riscv64",
+        "s390",
+        "s390x",
+        "sh3",
+        "sh3eb",
+        "sh4",
+        "sh4eb",
+        "sparc",
+        "sparc64",
+        "tilegx",
+    }
+)
 _SYSTEMS = {
     # prefix of the name: (libc, os)
     "": ("gnu", "linux"),

@@ -5,19 +5,26 @@ A *snapshot* is one suite: its indices of sources, and per architecture its indi
 
 from __future__ import annotations
 
+import contextlib
+import datetime
 import hashlib
+import os
 import re
+import tempfile
+import time
 from collections.abc import Callable, Iterable, Sequence
-from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from preventable.errors import ArchiveError, FormatError, InputError, UsageError
 from preventable.readers.debian import decompress
 from preventable.readers.debian_architecture import known_architectures, nearest, tuple_of
-from preventable.readers.debian_mirror import Mirror
 from preventable.readers.debian_release import Release, check_digest, read_release
+
+if TYPE_CHECKING:  # the network's modules are slow to import, and most questions are about files
+    from preventable.readers.debian_mirror import Mirror
 
 _INDEX_NAME = re.compile(r"(?:^|[_.-])(Packages|Sources)(?:[_.-]([a-z0-9-]+?))?(?:\.(?:xz|gz|zst|bz2))?$")
 _BINARY_FOLDER = re.compile(r"binary-([a-z0-9-]+)")
@@ -34,21 +41,83 @@ class IndexFile(msgspec.Struct, frozen=True):
     """Said by the name or the location; ``None`` if only the content tells."""
     digest: str
     """``sha256:`` of the bytes as published."""
-    data: bytes
-    """As published (compressed or not)."""
+    size: int
+    """Bytes as published."""
     checked: str
     """How the bytes were checked against a Release file, in words."""
+    data: bytes | None = None
+    """As published; ``None`` for a file, which is read when it is needed."""
 
     def plain(self) -> bytes:
-        return decompress(self.data, self.name)
+        """The decompressed bytes.
+
+        Raises:
+            ArchiveError: damaged, or changed since its digest was taken.
+        """
+        data = self.data
+        if data is None:
+            data = _read(Path(self.name))
+            if _digest(data) != self.digest:
+                raise ArchiveError("the file changed while it was read", file=self.name, hint="Run again")
+        return decompress(data, self.name)
+
+
+class DigestMemo:
+    """Digests of files by path, size and time of change, as git keeps them for its index.
+
+    A file that was touched less than two seconds before it was noted is never trusted: it may have changed
+    again within the clock's tick.
+    """
+
+    def __init__(self, file: Path | None) -> None:
+        self._file = file
+        self._known: dict[str, tuple[int, int, int, str, str, str]] = {}
+        self._dirty = False
+        if file is not None:
+            with contextlib.suppress(OSError, msgspec.MsgspecError):
+                self._known = msgspec.msgpack.decode(
+                    file.read_bytes(), type=dict[str, tuple[int, int, int, str, str, str]]
+                )
+
+    def get(self, path: Path) -> tuple[int, str, str, str] | None:
+        """(size, digest, kind, architecture) of a file that has not changed since it was noted."""
+        try:
+            now = path.stat()
+        except OSError:
+            return None
+        known = self._known.get(str(path.resolve()))
+        if known is None or known[:3] != (now.st_size, now.st_mtime_ns, now.st_ino):
+            return None
+        return known[0], known[3], known[4], known[5]
+
+    def note(self, path: Path, digest: str, kind: str, architecture: str) -> None:
+        """Remember a file that was just read."""
+        with contextlib.suppress(OSError):
+            now = path.stat()
+            if time.time_ns() - now.st_mtime_ns > 2_000_000_000:
+                entry = (now.st_size, now.st_mtime_ns, now.st_ino, digest, kind, architecture)
+                self._known[str(path.resolve())] = entry
+                self._dirty = True
+
+    def save(self) -> None:
+        """Write what was noted, in one step."""
+        if self._file is None or not self._dirty:
+            return
+        with contextlib.suppress(OSError):
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=self._file.parent)
+            with os.fdopen(handle, "wb") as out:
+                out.write(msgspec.msgpack.encode(self._known))
+            Path(name).replace(self._file)
+        self._dirty = False
 
 
 class Snapshot(msgspec.Struct):
     """The indices of one suite."""
 
     suite: str
-    date: date | None = None
-    valid_until: date | None = None
+    date: datetime.date | None = None
+    valid_until: datetime.date | None = None
     signature: str = "no Release file"
     sources: list[IndexFile] = msgspec.field(default_factory=list)
     packages: dict[str, list[IndexFile]] = msgspec.field(default_factory=dict)
@@ -71,7 +140,9 @@ def check_architecture(name: str) -> str:
     return name
 
 
-def from_files(files: Iterable[Path], suite: str, *, kind: str | None = None) -> Snapshot:
+def from_files(
+    files: Iterable[Path], suite: str, *, kind: str | None = None, memo: DigestMemo | None = None
+) -> Snapshot:
     """A snapshot of files that were named one by one.
 
     Args:
@@ -79,18 +150,43 @@ def from_files(files: Iterable[Path], suite: str, *, kind: str | None = None) ->
     """
     snapshot = Snapshot(suite)
     for path in files:
-        add_index(snapshot, path, kind)
+        add_index(snapshot, path, kind, memo)
     return snapshot
 
 
-def add_index(snapshot: Snapshot, path: Path, kind: str | None = None) -> None:
+def add_index(
+    snapshot: Snapshot, path: Path, kind: str | None = None, memo: DigestMemo | None = None
+) -> None:
     """Put one file into a snapshot, checked against a Release file above it if there is one."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", file=str(path)) from error
-    if not data:
-        raise ArchiveError("the file is empty", file=str(path), hint="Fetch it again")
+    known = memo.get(path) if memo else None
+    if known:
+        size, digest, content, arch = known
+        if kind and content != kind:
+            raise FormatError(f"an index of {content} where one of {kind} was expected", file=str(path))
+        kind = content
+    else:
+        data = _read(path)
+        size, digest = len(data), _digest(data)
+        kind, arch = _told(path, data, kind)
+    found = _release_above(path)
+    checked = "no Release file beside it"
+    if found:
+        release, below = found
+        checked = check_digest(size, digest.removeprefix("sha256:"), str(path), below, release)
+        snapshot.date = release.date
+        snapshot.valid_until = release.valid_until
+        snapshot.signature = release.signature
+    if memo and not known:
+        memo.note(path, digest, kind, arch)
+    index = IndexFile(str(path), kind, arch if kind == "Packages" else None, digest, size, checked)
+    if kind == "Sources":
+        snapshot.sources.append(index)
+    else:
+        snapshot.packages.setdefault(arch, []).append(index)
+
+
+def _told(path: Path, data: bytes, kind: str | None) -> tuple[str, str]:
+    """Kind and architecture of an index, by content where it is plain, else by name and location."""
     told = _INDEX_NAME.search(path.name)
     content = _kind_of_content(data, str(path))
     if kind and content and kind != content:
@@ -98,42 +194,39 @@ def add_index(snapshot: Snapshot, path: Path, kind: str | None = None) -> None:
     kind = content or kind or (told[1] if told else None)
     if kind is None:
         raise FormatError("not a Debian index of packages or sources", file=str(path))
-    folder = _BINARY_FOLDER.search(str(path.parent)) or _BINARY_FOLDER.search(path.name)
-    arch = folder[1] if folder else None
-    if arch is None and told and told[2] and tuple_of(told[2]) is not None:
-        arch = told[2]
-    checked = "no Release file beside it"
-    found = _release_above(path)
-    if found:
-        release, below = found
-        checked = check_digest(data, str(path), below, release)
-        snapshot.date = release.date
-        snapshot.valid_until = release.valid_until
-        snapshot.signature = release.signature
-    index = IndexFile(str(path), kind, arch if kind == "Packages" else None, _digest(data), data, checked)
     if kind == "Sources":
-        snapshot.sources.append(index)
-    else:
-        arch = arch or _architecture_of_content(index)
-        snapshot.packages.setdefault(arch, []).append(index)
+        return kind, ""
+    folder = _BINARY_FOLDER.search(path.parent.name) or _BINARY_FOLDER.search(path.name)
+    if folder:
+        return kind, folder[1]
+    if told and told[2] and tuple_of(told[2]) is not None:
+        return kind, told[2]
+    return kind, _architecture_of_content(decompress(data, str(path)))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", file=str(path)) from error
+    if not data:
+        raise ArchiveError("the file is empty", file=str(path), hint="Fetch it again")
+    return data
 
 
 def _digest(data: bytes) -> str:
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
+_MAGIC = (b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd", b"\x1f\x8b", b"BZh")
+
+
 def _kind_of_content(data: bytes, file: str) -> str | None:
-    """Told by the first stanzas; compressed files are told by name, and checked when they are read."""
-    if (
-        data[:6] == b"\xfd7zXZ\x00"
-        or data[:4] in (b"\x28\xb5\x2f\xfd",)
-        or data[:2] == b"\x1f\x8b"
-        or data[:3] == b"BZh"
-    ):
-        if not _INDEX_NAME.search(Path(file).name):
-            data = decompress(data, file)
-        else:
+    """Told by the first stanzas; compressed files with a usual name are checked when they are read."""
+    if data.startswith(_MAGIC):
+        if _INDEX_NAME.search(Path(file).name):
             return None
+        data = decompress(data, file)
     head = data[: 1 << 16]
     if re.search(rb"^(Binary|Build-Depends|Package-List|Checksums-Sha256|Directory):", head, re.M):
         return "Sources"
@@ -142,8 +235,8 @@ def _kind_of_content(data: bytes, file: str) -> str | None:
     return None
 
 
-def _architecture_of_content(index: IndexFile) -> str:
-    for match in re.finditer(rb"^Architecture: *(\S+)", index.plain(), re.M):
+def _architecture_of_content(data: bytes) -> str:
+    for match in re.finditer(rb"^Architecture: *(\S+)", data, re.M):
         if match[1] != b"all":
             return match[1].decode("utf-8", "replace")
     return "all"
@@ -183,7 +276,9 @@ def _release_above(path: Path) -> tuple[Release, str] | None:
     return None
 
 
-def from_directory(folder: Path, suite: str | None, architectures: Sequence[str]) -> list[Snapshot]:
+def from_directory(
+    folder: Path, suite: str | None, architectures: Sequence[str], memo: DigestMemo | None = None
+) -> list[Snapshot]:
     """All snapshots in a directory: a mirror's tree (``dists/SUITE/…``), APT's lists, or loose files.
 
     Args:
@@ -217,7 +312,7 @@ def from_directory(folder: Path, suite: str | None, architectures: Sequence[str]
             known = arch is not None and tuple_of(arch) is not None
             if architectures and known and arch not in architectures:
                 continue
-            add_index(snapshot, path)
+            add_index(snapshot, path, None, memo)
         out.append(snapshot)
     return out
 
@@ -230,11 +325,7 @@ def _suite_of(path: Path, folder: Path) -> str | None:
         return path.name.partition("_dists_")[2].partition("_")[0]
     if folder.parent.name == "dists":
         return folder.name
-    if (
-        len(parts) > 1
-        and not parts[0].startswith("binary-")
-        and parts[0] not in ("main", "source", "contrib")
-    ):
+    if len(parts) > 1 and not parts[0].startswith("binary-") and parts[0] not in ("main", "source", "contrib"):
         return parts[0]
     return None
 
@@ -250,9 +341,7 @@ def from_mirror(
     _, release = source.release(suite)
     if not architectures:
         architectures = release.architectures
-    snapshot = Snapshot(
-        suite, date=release.date, valid_until=release.valid_until, signature=release.signature
-    )
+    snapshot = Snapshot(suite, date=release.date, valid_until=release.valid_until, signature=release.signature)
     for component in components:
         got = source.index(suite, f"{component}/source/Sources")
         if got is None:
@@ -272,4 +361,4 @@ def from_mirror(
 
 def _fetched(got: tuple[bytes, str, str], kind: str, arch: str | None) -> IndexFile:
     data, name, checked = got
-    return IndexFile(name, kind, arch, _digest(data), data, checked)
+    return IndexFile(name, kind, arch, _digest(data), len(data), checked, data)

@@ -7,6 +7,7 @@ proxy. Every index is checked against the suite's Release file and kept in the c
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 import subprocess
@@ -23,6 +24,10 @@ from preventable.readers.debian_release import Release, check_digest, read_relea
 
 _TIMEOUT_SECONDS = 60
 _TRIES = 3
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 class Repository(msgspec.Struct, frozen=True):
@@ -44,9 +49,7 @@ def configured_repositories() -> list[Repository]:
             "suite:architecture needs the APT configuration of a Debian machine",
             hint="Give files or a directory instead (--archive DIR, --sources FILE --packages FILE)",
         )
-    listed = _ask(
-        ["apt-get", "indextargets", "--format", "$(REPO_URI)\t$(SIGNED_BY)", "Created-By: Packages"]
-    )
+    listed = _ask(["apt-get", "indextargets", "--format", "$(REPO_URI)\t$(SIGNED_BY)", "Created-By: Packages"])
     proxies = dict(
         line.split(" ", 1)
         for line in _ask(["apt-config", "dump", "Acquire::http::Proxy", "Acquire::https::Proxy"]).splitlines()
@@ -147,10 +150,10 @@ class Mirror:
                     raise ArchiveError(
                         "listed in the Release file but not on the mirror", file=name, hint="Try again later"
                     )
-                said = check_digest(data, name, path + suffix, release)
+                said = check_digest(len(data), _sha256(data), name, path + suffix, release)
                 self._keep(known[0], data)
             else:
-                said = check_digest(data, name, path + suffix, release)
+                said = check_digest(len(data), _sha256(data), name, path + suffix, release)
             return data, name, said
         return None
 
@@ -175,9 +178,7 @@ class Mirror:
     def _get(self, repository: Repository, path: str) -> bytes | None:
         uri = repository.uri.replace("copy:", "file:", 1) + urllib.parse.quote(path)
         proxies = {"http": repository.proxy, "https": repository.proxy} if repository.proxy else None
-        opener = urllib.request.build_opener(
-            *([urllib.request.ProxyHandler(proxies)] if proxies else [])  # type: ignore[arg-type]  # None excluded
-        )
+        opener = urllib.request.build_opener(*([urllib.request.ProxyHandler(proxies)] if proxies else []))
         last: Exception | None = None
         for _ in range(_TRIES):
             try:

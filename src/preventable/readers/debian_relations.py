@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Set
+from itertools import islice
 
 import msgspec
 
 from preventable.readers.debian_architecture import matches
+from preventable.readers.debian_version import version_key
 
 OPERATORS = {"": 0, "<<": 1, "<=": 2, "<": 2, "=": 3, ">=": 4, ">": 4, ">>": 5}
 """Code of each operator; the obsolete ``<`` and ``>`` mean ``<=`` and ``>=``, as in dpkg."""
@@ -30,6 +32,10 @@ _ALTERNATIVE = re.compile(
         (?P<profiles>(?:<[^<>]*>\s*)*)\s*""",
     re.VERBOSE,
 )
+
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+.\-_]*")
+_VERSION = re.compile(r"[^\s()]+\)")
 
 
 class Restriction(msgspec.Struct, frozen=True):
@@ -59,10 +65,7 @@ class Restriction(msgspec.Struct, frozen=True):
                 return False
         if self.profiles:
             return any(
-                all(
-                    (term[1:] not in profiles) if term.startswith("!") else (term in profiles)
-                    for term in group
-                )
+                all((term[1:] not in profiles) if term.startswith("!") else (term in profiles) for term in group)
                 for group in self.profiles
             )
         return True
@@ -92,12 +95,20 @@ class RelationPool:
         self.faults: dict[int, str] = {}
         self._clause_ids: dict[bytes, int] = {}
         self._field_ids: dict[bytes, int] = {b"": 0}
+        self._version_keys: list[bytes] = []
 
     def name(self, name: str) -> int:
         return self.names.setdefault(name, len(self.names))
 
     def version(self, version: str) -> int:
         return self.versions.setdefault(version, len(self.versions))
+
+    def version_ranks(self) -> list[int]:
+        """The rank of each version in the pool, in the order of their ids; equal versions rank equal."""
+        keys = self._version_keys
+        keys.extend(map(version_key, islice(self.versions, len(keys), None)))
+        rank = {key: i for i, key in enumerate(sorted(set(keys)))}
+        return [rank[key] for key in keys]
 
     def field(self, value: bytes) -> int:
         """Id of a field's value; a syntax error is kept in ``faults`` and its clause left out."""
@@ -131,12 +142,31 @@ class RelationPool:
 
     def _clause(self, raw: bytes) -> int:
         text = raw.decode("utf-8", "replace")
-        alternatives = tuple(self._alternative(part) for part in text.split("|"))
+        alternatives = self._plain(text)
+        if alternatives is None:
+            alternatives = tuple(self._alternative(part) for part in text.split("|"))
         number = len(self.clauses)
         self.clauses.append(alternatives)
         self.clause_source.append(text)
         self._clause_ids[raw] = number
         return number
+
+    def _plain(self, text: str) -> tuple[tuple[int, int]] | None:
+        """The usual form, ``name`` or ``name (op version)``, without the full pattern."""
+        name, bracket, rest = text.partition(" (")
+        known = self.names.get(name)
+        if known is None:
+            if _NAME.fullmatch(name) is None:
+                return None
+            known = self.names[name] = len(self.names)
+        op, version = 0, -1
+        if bracket:
+            sign, space, value = rest.partition(" ")
+            code = OPERATORS.get(sign)
+            if not code or not space or value[-1:] != ")" or _VERSION.fullmatch(value) is None:
+                return None
+            op, version = code, self.version(value[:-1])
+        return ((self.atoms.setdefault((known, op, version, 0), len(self.atoms)), 0),)
 
     def _alternative(self, text: str) -> tuple[int, int]:
         match = _ALTERNATIVE.fullmatch(text)

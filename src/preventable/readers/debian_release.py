@@ -6,13 +6,12 @@ are there. A signature that is wrong is an error; one that cannot be checked is 
 
 from __future__ import annotations
 
+import datetime
 import email.utils
-import hashlib
 import re
 import shutil
 import subprocess
 import tempfile
-from datetime import date
 from pathlib import Path
 
 import msgspec
@@ -33,8 +32,8 @@ class Release(msgspec.Struct, frozen=True):
     file: str
     suite: str
     codename: str
-    date: date | None
-    valid_until: date | None
+    date: datetime.date | None
+    valid_until: datetime.date | None
     architectures: tuple[str, ...]
     components: tuple[str, ...]
     by_hash: bool
@@ -44,9 +43,7 @@ class Release(msgspec.Struct, frozen=True):
     """How the signature was checked, in words."""
 
 
-def read_release(
-    data: bytes, file: str, *, keyring: Path | None = None, signature: bytes | None = None
-) -> Release:
+def read_release(data: bytes, file: str, *, keyring: Path | None = None, signature: bytes | None = None) -> Release:
     """Read a Release file; check its signature when a keyring is at hand.
 
     Args:
@@ -91,7 +88,7 @@ def read_release(
     )
 
 
-def _day(value: str | None) -> date | None:
+def _day(value: str | None) -> datetime.date | None:
     if not value:
         return None
     try:
@@ -100,26 +97,29 @@ def _day(value: str | None) -> date | None:
         return None
 
 
-def check_digest(data: bytes, file: str, path: str, release: Release) -> str:
+def check_digest(size: int, digest: str, file: str, path: str, release: Release) -> str:
     """Compare an index with its Release file; the words that go into the result.
 
+    Args:
+        size: bytes of the index as published.
+        digest: its SHA-256 in hexadecimal.
+        file: what to call it in messages.
+        path: where the Release file lists it.
     Raises:
         ArchiveError: the size or the digest differs.
     """
     known = release.digests.get(path)
     if known is None:
         return f"{path} is not listed in {release.file}"
-    digest, size = known
-    if len(data) != size:
+    if size != known[1]:
         raise ArchiveError(
-            f"{len(data):,} bytes where the Release file says {size:,}: truncated, or of another snapshot",
+            f"{size:,} bytes where the Release file says {known[1]:,}: truncated, or of another snapshot",
             file=file,
             hint="Fetch the index and its Release file again, together",
         )
-    own = hashlib.sha256(data).hexdigest()
-    if own != digest:
+    if digest != known[0]:
         raise ArchiveError(
-            f"the SHA-256 is {own[:16]}… where the Release file says {digest[:16]}…",
+            f"the SHA-256 is {digest[:16]}… where the Release file says {known[0][:16]}…",
             file=file,
             hint="Fetch the index and its Release file again, together",
         )

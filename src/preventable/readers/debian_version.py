@@ -18,9 +18,7 @@ _END = b"\x02"
 _ORDER = bytearray(256)
 _letters = sorted(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 _ORDER[ord("~")] = 1
-for _rank, _byte in enumerate(
-    _letters + [b for b in range(33, 127) if b not in _letters and b != ord("~")], 3
-):
+for _rank, _byte in enumerate(_letters + [b for b in range(33, 127) if b not in _letters and b != ord("~")], 3):
     _ORDER[_byte] = _rank
 for _byte in [*range(33), *range(127, 256)]:
     _ORDER[_byte] = 255

@@ -70,9 +70,7 @@ def parse_exposure(data: bytes, file: str) -> ExposureFile:
         reader = csv.DictReader(io.StringIO(data.decode("utf-8-sig")))
         missing = [name for name in NEEDED if name not in (reader.fieldnames or ())]
         if missing:
-            raise FormatError(
-                f"columns missing: {', '.join(missing)}", file=file, hint=f"Needed: {', '.join(NEEDED)}"
-            )
+            raise FormatError(f"columns missing: {', '.join(missing)}", file=file, hint=f"Needed: {', '.join(NEEDED)}")
         rows = tuple(_row(row, f"{file}:{number}") for number, row in enumerate(reader, 2))
     except UnicodeDecodeError as error:
         raise FormatError(f"not UTF-8 (byte {error.start})", file=file, hint="Save it as UTF-8") from error
@@ -84,9 +82,7 @@ def parse_exposure(data: bytes, file: str) -> ExposureFile:
     for row in rows:
         key = (row.date, row.component, row.language, row.bucket)
         if key in seen:
-            raise FormatError(
-                f"two rows for {row.component}, {row.language}, {row.bucket} on {row.date}", file=file
-            )
+            raise FormatError(f"two rows for {row.component}, {row.language}, {row.bucket} on {row.date}", file=file)
         seen.add(key)
     return ExposureFile(file, "sha256:" + hashlib.sha256(data).hexdigest(), rows)
 

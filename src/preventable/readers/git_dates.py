@@ -23,10 +23,9 @@ def tag_dates(repository: Path) -> Mapping[str, date]:
     Raises:
         RepositoryError: not a repository, or git fails.
     """
-    lines = _git(
-        repository, "for-each-ref", "--format=%(refname:strip=2)\t%(committerdate:short)%(*committerdate:short)",
-        "refs/tags",
-    )  # fmt: skip
+    # An annotated tag shows the date of its commit (*) first; a light one only its own.
+    shape = "--format=%(refname:strip=2)\t%(*committerdate:short)%(committerdate:short)"
+    lines = _git(repository, "for-each-ref", shape, "refs/tags")
     dates: dict[str, date] = {}
     for line in lines.splitlines():
         name, _, when = line.partition("\t")
@@ -45,9 +44,7 @@ def commit_dates(repository: Path, commits: Collection[str]) -> Mapping[str, dat
     wanted = sorted({c for c in commits if re.fullmatch(r"[0-9a-f]{7,64}", c)})
     if not wanted:
         return {}
-    checked = _git(
-        repository, "cat-file", "--batch-check=%(objectname) %(objecttype)", stdin="\n".join(wanted)
-    )
+    checked = _git(repository, "cat-file", "--batch-check=%(objectname) %(objecttype)", stdin="\n".join(wanted))
     full = {}
     for asked, line in zip(wanted, checked.splitlines(), strict=True):
         name, _, kind = line.partition(" ")
@@ -64,6 +61,8 @@ def commit_dates(repository: Path, commits: Collection[str]) -> Mapping[str, dat
 
 
 def _git(repository: Path, *arguments: str, stdin: str = "") -> str:
+    environment = {"PATH": os.environ.get("PATH", os.defpath), "TZ": "UTC", "LC_ALL": "C"}
+    environment |= {"GIT_CONFIG_NOSYSTEM": "1", "HOME": os.devnull}
     try:
         result = subprocess.run(
             ["git", "-C", str(repository), *arguments],
@@ -72,24 +71,17 @@ def _git(repository: Path, *arguments: str, stdin: str = "") -> str:
             encoding="utf-8",
             errors="replace",
             timeout=_TIMEOUT_SECONDS,
-            env={
-                "PATH": os.environ.get("PATH", os.defpath),
-                "TZ": "UTC",
-                "LC_ALL": "C",
-                "GIT_CONFIG_NOSYSTEM": "1",
-                "HOME": "/nonexistent",
-            },
+            env=environment,
             check=False,
         )
     except FileNotFoundError as error:
-        raise RepositoryError(
-            "git is not installed", hint="Install git, or give release dates as a file"
-        ) from error
+        raise RepositoryError("git is not installed", hint="Install git, or give release dates as a file") from error
     except subprocess.TimeoutExpired as error:
         raise RepositoryError("git did not answer in ten minutes", file=str(repository)) from error
     if result.returncode:
+        said = result.stderr.strip().splitlines() or ["it does not say why"]
         raise RepositoryError(
-            f"git {arguments[0]} failed: {result.stderr.strip().splitlines()[-1] if result.stderr.strip() else '?'}",
+            f"git {arguments[0]} failed: {said[-1]}",
             file=str(repository),
             hint="Give the path of a full clone",
         )

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from preventable.evidence.tables import NO_FILE
 from preventable.records import Estimate, NotAvailable
 from preventable.report import charts
 from preventable.report.model import Column, Figure, Section, Table
@@ -51,7 +52,7 @@ def summary(a: Assessment) -> tuple[str, ...]:
             f"“{a.primary}” would be {percent(own.bound_low)} or {percent(own.bound_high)}."
         )
     rust = _states(a, "rust")
-    if rust:
+    if rust and not all(r.format in ("rustsec", "kev", "releases") for r in a.reports):
         out.append(
             f"Safe Rust would have ruled out about {rust['by_construction'].count:,.0f} records by construction "
             f"({_span(rust['by_construction'])}) and "
@@ -60,7 +61,7 @@ def summary(a: Assessment) -> tuple[str, ...]:
             f"{rust[NOT_AVAILABLE].count + rust[UNKNOWN].count:,.0f} no sourced answer exists. These "
             "shares come from 240 Linux driver CVEs that others read."
         )
-    top = [h for h in a.hotspots if h.memory_safety][:3]
+    top = [h for h in a.hotspots if h.memory_safety and h.component != NO_FILE][:3]
     if top:
         out.append(
             "Most memory-safety records touch "
@@ -72,7 +73,7 @@ def summary(a: Assessment) -> tuple[str, ...]:
         out.append(f"{count(exploited, 'record')} {'is' if exploited == 1 else 'are'} known to be exploited.")
     failed = sum(r.failed for r in a.reports)
     if failed:
-        out.append(f"{count(failed, 'record')} could not be read; the section on the data lists each.")
+        out.append(f"{count(failed, 'row')} of the inputs could not be used; the section on the data lists each.")
     return tuple(out)
 
 
@@ -95,9 +96,8 @@ def _share(a: Assessment, taxonomy: Taxonomy) -> Section:
         for r in sorted(pooled, key=lambda r: r.share)
     ]  # fmt: skip
     references = [
-        {"definition": ref.near, "who": ref.who, "share": ref.share, "scope": ref.scope, "source": ref.source}
-        for ref in taxonomy.references
-        if any(r.methodology == ref.near for r in pooled)
+        {"definition": f"{ref.who}, {ref.period}", "share": ref.share, "scope": ref.scope, "source": ref.source}
+        for ref in sorted(taxonomy.references, key=lambda ref: ref.share)
     ]
     by_period = [r for r in a.shares if r.period not in ("all", "undated")]
     names = [a.primary, *(m for m in ("broad", "strict") if m != a.primary)][:2]
@@ -114,7 +114,7 @@ def _share(a: Assessment, taxonomy: Taxonomy) -> Section:
             how=(
                 "share = records that count / records admitted, unknown ones in the denominator. Thick line: 95% "
                 "Wilson interval. Wide pale line: the share if no record of unknown class counted, and if all did. "
-                "Diamonds: published figures of others, which counted other things: "
+                "Diamonds: published figures of others, who counted other things in other years: "
                 + "; ".join(
                     f"{r.who} {'about ' if r.approximate else ''}{percent(r.share, 0)} ({r.scope}; {r.source})"
                     for r in taxonomy.references
@@ -143,7 +143,7 @@ def _share(a: Assessment, taxonomy: Taxonomy) -> Section:
             ),
         ),
     ]
-    return Section("share", "How much is memory safety, by definition", (), tuple(figures))
+    return Section("share", "How much is memory safety, by definition", (), tuple(figures), short="By definition")
 
 
 def _ladder_title(pooled: Iterable[ShareRow]) -> str:
@@ -151,7 +151,7 @@ def _ladder_title(pooled: Iterable[ShareRow]) -> str:
     if not rows:
         return "No record is left after the filters"
     low, high = min(r.share for r in rows), max(r.share for r in rows)
-    return f"From {percent(low, 0)} to {percent(high, 0)}, by who is asked"
+    return f"From {percent(low, 0)} to {percent(high, 0)}, depending on the definition"
 
 
 _SHARE_COLUMNS = (
@@ -183,7 +183,10 @@ def _prevented(a: Assessment, taxonomy: Taxonomy) -> Section:
         for r in pooled
         if r.weakness != "all"
     ]  # fmt: skip
-    caveats = tuple(f"{i.title}: {i.caveat}" for i in taxonomy.interventions.values() if i.caveat)
+    places = {name: i for i, name in enumerate(taxonomy.classes)}
+    chosen = {name: i for i, name in enumerate(taxonomy.interventions)}
+    cells.sort(key=lambda r: (r["state"] == "not available", chosen[r["intervention"]], places[r["weakness"]]))
+    caveats = [{"title": i.title, "text": i.text, "caveat": i.caveat} for i in taxonomy.interventions.values()]
     columns = (
         Column("title", "intervention"),
         Column("state", "state"),
@@ -198,7 +201,6 @@ def _prevented(a: Assessment, taxonomy: Taxonomy) -> Section:
         (
             "Prevention has states. “Contained” turns a fault into a controlled stop, “detected” catches it with a "
             "probability; neither is the absence of a fault.",
-            *caveats,
         ),
         (
             Figure(
@@ -219,9 +221,21 @@ def _prevented(a: Assessment, taxonomy: Taxonomy) -> Section:
                 table=Table(columns, [{**r, "title": r["intervention"]} for r in bar_rows]),
             ),
             Figure(
+                id="prevented-caveats",
+                title="What to hold against each",
+                how="From the sources of the cells below.",
+                table=Table(
+                    (Column("title", "intervention"), Column("text", "what it is"), Column("caveat", "caveat")),
+                    caveats,
+                ),
+            ),
+            Figure(
                 id="prevented-cells",
                 title="Class by class, with the source of every cell",
-                how="As above, before the sum. A cell without a source says so.",
+                how="As above, before the sum. A cell without a source says so. "
+                + " ".join(
+                    sorted({c.note for i in taxonomy.interventions.values() for c in i.cells.values() if c.note})
+                ),
                 table=Table(
                     (
                         Column("title", "intervention"),
@@ -237,6 +251,7 @@ def _prevented(a: Assessment, taxonomy: Taxonomy) -> Section:
                 ),
             ),
         ),
+        short="By intervention",
     )
 
 

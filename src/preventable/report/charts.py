@@ -39,12 +39,12 @@ def ladder(rows: Rows, references: Rows) -> Spec:
 
     Args:
         rows: ``definition, share, low, high, bound_low, bound_high, count, total, estimator``.
-        references: ``definition, who, share, scope, source``.
+        references: ``definition`` (who counted, and when), ``share, scope, source``; one row each, below.
     """
     scale = alt.Scale(domain=[0, 1])
     axis = alt.Axis(format="%", title="share of records", tickCount=6)
-    order = [str(r["definition"]) for r in rows]
-    y = alt.Y("definition:N", sort=order, title=None)
+    order = [str(r["definition"]) for r in (*rows, *references)]
+    y = alt.Y("definition:N", sort=order, title=None, scale=alt.Scale(domain=order), axis=alt.Axis(labelLimit=260))
     data = alt.InlineData(values=list(rows))
     tips = [
         alt.Tooltip("definition:N"),
@@ -73,16 +73,17 @@ def ladder(rows: Rows, references: Rows) -> Spec:
             .mark_point(shape="diamond", size=80, filled=False, color="#bf4434", strokeWidth=1.6)
             .encode(
                 x="share:Q",
-                y=alt.Y("definition:N", sort=order),
-                tooltip=["who:N", alt.Tooltip("share:Q", format=".0%"), "scope:N", "source:N"],
+                y=y,
+                tooltip=["definition:N", alt.Tooltip("share:Q", format=".0%"), "scope:N", "source:N"],
             )
         )
-    return _spec(alt.layer(*layers).properties(width="container", height=alt.Step(44)))
+    return _spec(alt.layer(*layers).properties(width="container", height=alt.Step(26)))
 
 
 def stacked_counts(rows: Rows, *, x: str, colour: str, colours: Mapping[str, str], y_title: str) -> Spec:
     """Counts per period, stacked by class or state; ``rows`` have ``x``, ``colour`` and ``count``."""
     domain = [c for c in colours if any(r[colour] == c for r in rows)]
+    picked = alt.selection_point(fields=[colour], bind="legend")
     chart = (
         alt.Chart(alt.InlineData(values=[{**r, "order": domain.index(str(r[colour]))} for r in rows]))
         .mark_bar()
@@ -96,8 +97,10 @@ def stacked_counts(rows: Rows, *, x: str, colour: str, colours: Mapping[str, str
                 legend=alt.Legend(orient="top", columns=5),
             ),
             order=alt.Order("order:Q"),
+            opacity=alt.condition(picked, alt.value(1), alt.value(0.15)),
             tooltip=[f"{x}:N", f"{colour}:N", alt.Tooltip("count:Q", format=",.0f")],
         )
+        .add_params(picked)
         .properties(width="container", height=280)
     )
     return _spec(chart)
@@ -107,11 +110,12 @@ def state_bars(rows: Rows) -> Spec:
     """Share of records per intervention and state: ``intervention, state, share, count, low, high``."""
     domain = list(STATE_COLOURS)
     order = list(dict.fromkeys(str(r["intervention"]) for r in rows))
+    picked = alt.selection_point(fields=["state"], bind="legend")
     chart = (
         alt.Chart(alt.InlineData(values=[{**r, "order": domain.index(str(r["state"]))} for r in rows]))
         .mark_bar()
         .encode(
-            y=alt.Y("intervention:N", sort=order, title=None),
+            y=alt.Y("intervention:N", sort=order, title=None, axis=alt.Axis(labelLimit=280)),
             x=alt.X(
                 "share:Q",
                 stack="zero",
@@ -126,6 +130,7 @@ def state_bars(rows: Rows) -> Spec:
                 legend=alt.Legend(orient="top", columns=4),
             ),
             order=alt.Order("order:Q"),
+            opacity=alt.condition(picked, alt.value(1), alt.value(0.15)),
             tooltip=[
                 "intervention:N",
                 "state:N",
@@ -135,6 +140,7 @@ def state_bars(rows: Rows) -> Spec:
                 alt.Tooltip("high:Q", format=",.0f"),
             ],
         )
+        .add_params(picked)
         .properties(width="container", height=alt.Step(34))
     )
     return _spec(chart)
@@ -180,7 +186,7 @@ def component_bars(rows: Rows) -> Spec:
         .mark_bar()
         .encode(
             y=alt.Y("component:N", sort=order, title=None, axis=alt.Axis(labelLimit=260)),
-            x=alt.X("count:Q", title="records"),
+            x=alt.X("count:Q", title="records", axis=alt.Axis(tickCount=8)),
             color=alt.Color(
                 "part:N",
                 title=None,

@@ -55,7 +55,7 @@ def render_html(page: Page) -> str:
         charts=charts,
         records=_json_for_script(page.records) if page.records else None,
         cell=_cell,
-        bundle=Markup(_bundle().replace("</", "<\\/")),
+        bundle=Markup(_bundle().replace("</script", "<\\/script")),
         page_script=Markup((Path(__file__).parent / "page.js").read_text(encoding="utf-8")),
     )
 
@@ -72,7 +72,7 @@ def _cell(row: Mapping[str, object], column: Column) -> Markup:
         return Markup('<td{} data-value="">–</td>').format(Markup(' class="n"') if column.kind != "text" else "")
     if column.kind == "text":
         text = str(value)
-        kind = "code" if column.name == "digest" else "wide" if len(text) > 60 else ""
+        kind = "code" if column.name == "digest" else "wide" if len(text) > 40 else ""
         return Markup('<td class="{}">{}</td>').format(kind, text) if kind else Markup("<td>{}</td>").format(text)
     if column.kind == "date" or isinstance(value, date):
         return Markup("<td>{}</td>").format(str(value))

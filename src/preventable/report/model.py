@@ -49,3 +49,5 @@ class Section(msgspec.Struct, frozen=True):
     sentences: tuple[str, ...]
     """The answer in sentences with numbers, plain text; the writers escape them."""
     figures: tuple[Figure, ...] = ()
+    short: str = ""
+    """The title in the navigation, where the full one is long."""

@@ -111,6 +111,7 @@ def fit_lifetimes(
     family: Family,
     *,
     level: float = 0.95,
+    rounding_days: float = 0.0,
     max_years: float = 1000.0,
 ) -> LifetimeFit | None:
     """Maximum likelihood of truncated lifetimes.
@@ -123,6 +124,7 @@ def fit_lifetimes(
     Args:
         data: see ``sample``.
         family: ``exponential`` (S = exp(-t/scale)) or ``weibull`` (S = exp(-(t/scale)^shape)).
+        rounding_days: width within which lifetimes are known, for the test of the fit only.
         level: of the intervals, by profile likelihood for the exponential and Wald on the logarithm else.
         max_years: a mean beyond this is no estimate.
     Returns:
@@ -187,7 +189,7 @@ def fit_lifetimes(
             ends[name] = (math.exp(middle - spread), math.exp(middle + spread))
     scale, shape = math.exp(centre), math.exp(shape_log)
     distance = _distance(data, scale, shape)
-    p_value = _goodness(data, family, scale, shape)
+    p_value = _goodness(data, family, scale, shape, rounding_days)
     return LifetimeFit(
         family=family,
         scale_days=scale,
@@ -206,9 +208,7 @@ def fit_lifetimes(
     )
 
 
-def hidden_share(
-    fit: LifetimeFit, latest_days: ArrayLike, earliest_days: ArrayLike, seen: ArrayLike
-) -> float:
+def hidden_share(fit: LifetimeFit, latest_days: ArrayLike, earliest_days: ArrayLike, seen: ArrayLike) -> float:
     """Share of all faults ever introduced (in the cohorts seen) that are still hidden at the end.
 
     N_c = n_c / (F(v_c) - F(u_c));  hidden = sum_c N_c S(v_c) / sum_c N_c
@@ -270,9 +270,7 @@ def _log_half(scale_log: float, shape_log: float) -> float:
     return scale_log + math.log(math.log(2)) * math.exp(-shape_log)
 
 
-def _profile(
-    function: Callable[[float], float], centre: float, bound: float, limit: float
-) -> tuple[float, float]:
+def _profile(function: Callable[[float], float], centre: float, bound: float, limit: float) -> tuple[float, float]:
     def gap(s: float) -> float:
         return function(s) - bound
 
@@ -291,9 +289,9 @@ def _covariance(function: Callable[[float, float], float], a: float, b: float) -
     centre = function(a, b)
     aa = (function(a + h, b) - 2 * centre + function(a - h, b)) / h**2
     bb = (function(a, b + h) - 2 * centre + function(a, b - h)) / h**2
-    ab = (
-        function(a + h, b + h) - function(a + h, b - h) - function(a - h, b + h) + function(a - h, b - h)
-    ) / (4 * h**2)
+    ab = (function(a + h, b + h) - function(a + h, b - h) - function(a - h, b + h) + function(a - h, b - h)) / (
+        4 * h**2
+    )
     determinant = aa * bb - ab * ab
     if not (aa > 0 and determinant > 0):
         return None
@@ -318,13 +316,25 @@ def _distance(data: LifetimeSample, scale: float, shape: float) -> float:
     return float(max(np.abs(cumulative - z[order]).max(), np.abs(before - z[order]).max()))
 
 
-def _goodness(data: LifetimeSample, family: Family, scale: float, shape: float) -> float:
-    """Pearson's chi-square over ten classes of equal probability; each fitted parameter costs a degree."""
+def _goodness(data: LifetimeSample, family: Family, scale: float, shape: float, rounding: float) -> float:
+    """Pearson's chi-square over ten classes of equal probability; each fitted parameter costs a degree.
+
+    A lifetime that is known within a rounding width is spread evenly over it, inside its window.
+    """
     classes = 10
-    z = _uniforms(data, scale, shape)
-    observed = np.bincount(
-        np.minimum((z * classes).astype(int), classes - 1), data.weights, minlength=classes
-    )
+    half = rounding / 2
+    low, high = data.lifetime_days - half, data.lifetime_days + half
+    ends = []
+    for moved in (low, high):
+        inside = np.clip(moved, data.earliest_days, data.latest_days)
+        ends.append(_uniforms(msgspec.structs.replace(data, lifetime_days=inside), scale, shape))
+    edges = np.linspace(0, 1, classes + 1)
+    width = ends[1] - ends[0]
+    # Share of each spread lifetime that lies below each edge; a point lies wholly on one side.
+    spread = np.clip((edges[:, None] - ends[0]) / np.maximum(width, 1e-12), 0.0, 1.0)
+    spread[-1] = 1.0
+    observed = np.diff(spread @ data.weights)
+    observed[0] += spread[0] @ data.weights
     expected = data.weights.sum() / classes
     statistic = float(((observed - expected) ** 2 / expected).sum())
     return float(stats.chi2.sf(statistic, classes - 1 - (1 if family == "exponential" else 2)))

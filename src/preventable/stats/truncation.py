@@ -33,6 +33,11 @@ class SurvivalCurve(msgspec.Struct, frozen=True):
     empty_risk_sets: int = 0
     """Times at which everybody at risk failed: the product-limit form is unreliable at and below them."""
 
+    weakest_window: float = 1.0
+    """The smallest estimated chance that a lifetime falls into the window of an observation (double
+    truncation). Near 0 the chain of overlapping windows is all but broken and the curve arbitrary (Xiao and
+    Hudgens 2019)."""
+
     def mean_days(self) -> float:
         """Mean of the distribution within the observable lifetimes."""
         mass = -np.diff(np.concatenate(([1.0], self.survival)))
@@ -142,15 +147,14 @@ def doubly_truncated_survival(
     first = np.searchsorted(times, windows[0], "left")
     last = np.searchsorted(times, windows[1], "right")
     died, seen = _totals(index, w)[None, :], _totals(window, w)[None, :]
-    mass, iterations, moved = _npmle(
-        died, seen, first, last, tolerance=tolerance, max_iterations=max_iterations
-    )
+    mass, iterations, moved = _npmle(died, seen, first, last, tolerance=tolerance, max_iterations=max_iterations)
     if moved > tolerance:
         raise StatisticsInputError(
             f"the estimate of doubly truncated lifetimes still moves by {moved:.1e} after {iterations} steps",
             hint="The window may be too narrow to identify the distribution: widen it, or fit a family",
         )
     survival = _survival(mass)[0]
+    ends = np.concatenate(([0.0], np.cumsum(mass[0])))
     low = high = None
     if bootstrap:
         rng = np.random.default_rng(seed)
@@ -173,6 +177,7 @@ def doubly_truncated_survival(
         low=low,
         high=high,
         iterations=iterations,
+        weakest_window=float((ends[last] - ends[first]).min()),
     )
 
 
@@ -211,9 +216,7 @@ def conditional_kendall_tau(
         part = slice(start, start + 512)
         lower = np.minimum(x[part, None], x[None, :])
         upper = np.maximum(x[part, None], x[None, :])
-        pair = (np.maximum(u[part, None], u[None, :]) <= lower) & (
-            upper <= np.minimum(v[part, None], v[None, :])
-        )
+        pair = (np.maximum(u[part, None], u[None, :]) <= lower) & (upper <= np.minimum(v[part, None], v[None, :]))
         sign = np.sign((x[part, None] - x[None, :]) * (v[part, None] - v[None, :]))
         comparable[part] = pair @ w
         concordant[part] = (pair * sign) @ w
@@ -225,9 +228,7 @@ def conditional_kendall_tau(
     influence = 2 * n * (concordant - tau * comparable) / pairs
     error = float(np.sqrt(w @ influence**2) / n)
     z = abs(tau) / error if error > 0 else float("inf") if tau else 0.0
-    return QuasiIndependence(
-        tau=tau, standard_error=error, p_value=float(2 * special.ndtr(-z)), pairs=pairs / 2
-    )
+    return QuasiIndependence(tau=tau, standard_error=error, p_value=float(2 * special.ndtr(-z)), pairs=pairs / 2)
 
 
 def _npmle(
@@ -267,9 +268,7 @@ def _npmle(
         r, s = one - mass, two - 2 * one + mass
         moved = float(np.abs(np.cumsum(r, axis=1)).max())
         norm = np.sqrt((s**2).sum(axis=1, keepdims=True))
-        length = np.where(
-            norm > 1e-15, -np.sqrt((r**2).sum(axis=1, keepdims=True)) / np.maximum(norm, 1e-15), -1
-        )
+        length = np.where(norm > 1e-15, -np.sqrt((r**2).sum(axis=1, keepdims=True)) / np.maximum(norm, 1e-15), -1)
         length = np.minimum(length, -1.0)
         jump = mass - 2 * length * r + length**2 * s
         inside = (jump >= 0).all(axis=1, keepdims=True)

@@ -86,7 +86,7 @@ def diff_census(
         InputError: one of them is not there.
         FormatError: a JSON file is no census.
     """
-    saved = [_saved(what) for what in (a, b)]
+    saved = [load_census(what) for what in (a, b)]
     sources = [None if known else open_source(what, max_file_bytes) for what, known in zip((a, b), saved, strict=True)]
     first, second = sources
     if isinstance(first, RevisionSource) and isinstance(second, RevisionSource) and _same(first, second):
@@ -170,7 +170,7 @@ def _same(first: RevisionSource, second: RevisionSource) -> bool:
     return len(places) == 1
 
 
-def _saved(what: str) -> tuple[list[CensusRow], SourceInput] | None:
+def load_census(what: str) -> tuple[list[CensusRow], SourceInput] | None:
     """A census saved as JSON, if that is what the file is."""
     path = Path(what)
     if path.suffix != ".json" or not path.is_file():

@@ -1,7 +1,7 @@
 """The embedded case, Linux: facts computed from the kernel CNA's records by ``preventable facts``; no prose.
 
-``evidence/*.parquet`` has the tables of the evidence store with the texts left empty; ``releases.csv`` has the release
-dates of the versions; ``manifest.json`` says what they were computed from and by which version.
+``*.parquet`` are the tables of the evidence store with the texts left empty and only mainline spans;
+``releases.csv`` has the release dates of the versions; ``manifest.json`` says what they were computed from.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from preventable.records import METHOD_VERSION, ReadReport
 
 _LEFT_OUT = ("reasons",)
 """Tables that quote words of the records; facts do without."""
+_COMMIT_DIGITS = 12
+"""Commits are kept abbreviated: enough to tell which records one commit brought."""
 _PROSE = ("title", "text", "impact")
 
 
@@ -57,6 +59,10 @@ def save_facts(evidence: Evidence, releases: dict[str, date], directory: Path, c
         frame = evidence.table(name)
         if name == "advisories":
             frame = frame.with_columns([pl.lit("").alias(c) for c in _PROSE])
+        if name == "ranges":
+            frame = frame.filter(pl.col("mainline")).with_columns(
+                pl.col("introduced_commit", "fixed_commit").str.slice(0, _COMMIT_DIGITS)
+            )
         frame.write_parquet(directory / f"{name}.parquet", compression="zstd", compression_level=19)
     reports = tuple(msgspec.structs.replace(r, location=Path(r.location).name) for r in evidence.reports)
     manifest = FactsManifest(METHOD_VERSION, command, reports)

@@ -87,15 +87,19 @@ def date_events(
         if advisory.withdrawn is not None:
             undated["withdrawn by its publisher"] += 1
             continue
-        ranges = [r for r in advisory.ranges if r.mainline] or [
-            r for r in advisory.ranges if not any(q.mainline for q in advisory.ranges)
-        ]
+        ranges = [r for r in advisory.ranges if r.mainline] or list(advisory.ranges)
         fixes = [(d, r) for r in ranges if (d := _date(dates, r.fixed_date, r.fixed_commit, r.fixed_version))]
+        versions = [r for r in advisory.ranges if not r.mainline]
+        if not fixes and all(r.fixed_version is None for r in ranges):
+            # A feed may give commits (no date at hand) and, in a second range, the releases of the same line.
+            fixes = [(d, r) for r in versions if (d := _date(dates, r.fixed_date, None, r.fixed_version))]
         if not fixes:
             undated[_why_undated(ranges)] += 1
             continue
         fixed, fix = min(fixes, key=lambda pair: pair[0])
         introduced, censored, origin = _introduction(ranges, dates)
+        if introduced is None and all(r.introduced_version is None for r in ranges):
+            introduced, censored, _ = _introduction(versions, dates)
         label = labels.get(advisory.id)
         files = [PurePosixPath(f) for f in advisory.files]
         events.append(
@@ -134,9 +138,7 @@ def counted(event: Event, methodology: Methodology | None) -> bool:
     return methodology is None or methodology.counts(event.weakness, event.cwe)
 
 
-def window(
-    events: Sequence[Event], regime_start: date, data_date: date, settle_days: int
-) -> tuple[date, date]:
+def window(events: Sequence[Event], regime_start: date, data_date: date, settle_days: int) -> tuple[date, date]:
     """The days whose fixes can be expected to be in the feed: from the regime's start to a cut-off.
 
     The cut-off is the last date of a fix that lies at least ``settle_days`` before the end of the data, so
@@ -152,22 +154,21 @@ def within(events: Sequence[Event], start: date, end: date) -> list[Event]:
     return [e for e in events if start < e.fixed <= end]
 
 
-def clusters(events: Sequence[Event]) -> list[Event]:
-    """Events of one introducing commit that were fixed on one date are one event (the first by id).
+def clusters(events: Sequence[Event], side: Callable[[Event], str | None]) -> list[tuple[Event, ...]]:
+    """Events of one introducing commit and one side that were fixed on one date are one event.
 
     An unknown or left-censored introduction makes no cluster.
+
+    Args:
+        events: in the order in which their clusters are to come.
+        side: see ``side_of``.
     """
-    seen: set[tuple[str, date, frozenset[str]]] = set()
-    kept = []
+    kept: dict[tuple[str, date, str | None], list[Event]] = {}
     for event in events:
-        if event.introduced_commit is None or event.introduced_before:
-            kept.append(event)
-            continue
-        key = (event.introduced_commit, event.fixed, event.languages & {"Rust"})
-        if key not in seen:
-            seen.add(key)
-            kept.append(event)
-    return kept
+        alone = event.introduced_commit is None or event.introduced_before
+        commit = event.id if alone or event.introduced_commit is None else event.introduced_commit
+        kept.setdefault((commit, event.fixed, side(event)), []).append(event)
+    return [tuple(members) for members in kept.values()]
 
 
 def _introduction(ranges: Sequence[CodeRange], dates: Dates) -> tuple[date | None, bool, CodeRange | None]:
@@ -178,9 +179,7 @@ def _introduction(ranges: Sequence[CodeRange], dates: Dates) -> tuple[date | Non
             continue
         censored = dates.first_release is not None and r.introduced_version == dates.first_release
         when = (
-            dates.first_date
-            if censored
-            else _date(dates, r.introduced_date, r.introduced_commit, r.introduced_version)
+            dates.first_date if censored else _date(dates, r.introduced_date, r.introduced_commit, r.introduced_version)
         )
         if when is not None and (best is None or when < best[0]):
             best = (when, censored, r)

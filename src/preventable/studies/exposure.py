@@ -33,7 +33,8 @@ class Exposure:
     Example:
         >>> rows = [ExposureRow(date(2024, 1, 1), "lib", "C", "shipped", 1000),
         ...         ExposureRow(date(2025, 1, 1), "lib", "C", "shipped", 3000)]
-        >>> round(Exposure(rows).mloc_years(Population(frozenset({"C"})), date(2024, 1, 1), date(2025, 1, 1)), 5)
+        >>> everything = Population(frozenset({"C"}))
+        >>> round(Exposure(rows).mloc_years(everything, date(2024, 1, 1), date(2025, 1, 1)), 5)
         0.002
     """
 
@@ -42,33 +43,39 @@ class Exposure:
         self.dates: Sequence[date] = sorted({row.date for row in self._rows})
         self.components: Sequence[str] = sorted({row.component for row in self._rows})
         self.languages: Sequence[str] = sorted({row.language for row in self._rows})
+        self._known = frozenset(self.components)
+        self._series: dict[tuple[Population, bool], dict[date, int | None]] = {}
 
     def component_of(self, path: str) -> str | None:
         """The component that a path belongs to: the longest prefix, else the rest of its directory.
 
         Example:
-            >>> rows = [ExposureRow(date(2024, 1, 1), c, "C", "shipped", 1) for c in ("drivers/gpu", "drivers/other")]
+            >>> names = ("drivers/gpu", "drivers/other")
+            >>> rows = [ExposureRow(date(2024, 1, 1), c, "C", "shipped", 1) for c in names]
             >>> exposure = Exposure(rows)
             >>> exposure.component_of("drivers/gpu/a.c"), exposure.component_of("drivers/rtc/b.c")
             ('drivers/gpu', 'drivers/other')
         """
         parts = path.split("/")
-        known = set(self.components)
         for end in range(len(parts) - 1, 0, -1):
             prefix = "/".join(parts[:end])
-            if prefix in known:
+            if prefix in self._known:
                 return prefix
-            if f"{prefix}/other" in known:
+            if f"{prefix}/other" in self._known:
                 return f"{prefix}/other"
         return None
 
     def series(self, population: Population, *, unsafe: bool = False) -> dict[date, int | None]:
         """Lines of the population in every snapshot; None where unsafe lines were not counted."""
+        known = self._series.get((population, unsafe))
+        if known is not None:
+            return known
         totals: dict[date, int | None] = dict.fromkeys(self.dates, 0)
         for row in self._rows:
             if row.language in population.languages and _inside(row.component, population.components):
                 value, before = (row.unsafe_lines if unsafe else row.lines), totals[row.date]
                 totals[row.date] = None if value is None or before is None else before + value
+        self._series[population, unsafe] = totals
         return totals
 
     def known_before(self, population: Population, when: date) -> int | None:

@@ -306,7 +306,7 @@ class _JudgedZone:
                 continue
             path = min((-delta, path) for delta, path in deltas)[1]
             grew = ", ".join(f"{p} {d:+,}" for d, p in sorted(deltas, key=lambda x: (-x[0], x[1])) if d > 0)
-            label = name.replace("_", " ")
+            label = name.replace("_", " ").removesuffix("s") + ("s" if total > 1 else "")
             message = f"{total:,} more {label} in the zone {self.zone.name} ({grew})"
             new = self.tree.after.facts.get(path)
             line = _first_new_site(self.tree, path, new)

@@ -146,10 +146,10 @@ def _key(request: Request) -> str:
 
 
 def _own_data_digest() -> str:
-    """Digest of the tables that label: a changed rule or CWE map must not meet an old store."""
+    """Digest of the tables and code that read and label: a changed rule must not meet an old store."""
     sha256 = hashlib.sha256()
-    for package in ("preventable.taxonomy", "preventable.classify"):
-        root = Path(str(files(package)))
+    for package in ("taxonomy", "classify", "readers", "evidence"):
+        root = Path(str(files(f"preventable.{package}")))
         for path in sorted(p for p in root.rglob("*") if p.is_file() and p.suffix in {".toml", ".py", ".npz", ".json"}):
             sha256.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
     return sha256.hexdigest()

@@ -36,7 +36,8 @@ class Population(msgspec.Struct, frozen=True):
     records: pl.DataFrame
     """``advisories`` with ``date`` (by the chosen dating), rows in order of id."""
     touched: pl.DataFrame
-    """``id, component``: each component a record touches, once; ``unknown`` for a record without files."""
+    """``id, component``: each component a record touches, once; a record without files goes by its package, else it is
+    ``unknown``."""
     by: Dating
     withdrawn: int
     without_severity: int
@@ -62,8 +63,8 @@ def select(evidence: Evidence, filters: Filters | None = None) -> Population:
     touched = (
         evidence.files.select("id", "component")
         .unique(maintain_order=True)
-        .join(records.select("id"), on="id", how="right", maintain_order="right")
-        .with_columns(pl.col("component").fill_null(NO_FILE))
+        .join(records.select("id", "package"), on="id", how="right", maintain_order="right")
+        .with_columns(pl.coalesce("component", "package", pl.lit(NO_FILE)).alias("component"))
         .select("id", "component")
     )
     if filters.components:

@@ -120,6 +120,7 @@ class Intervention(msgspec.Struct, frozen=True):
     text: str
     caveat: str
     cells: dict[str, Cell]
+    order: int = 99
 
     def cell(self, weakness: str) -> Cell:
         """The cell for a class; one without a source says so instead of guessing."""
@@ -192,6 +193,8 @@ class _InterventionFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     text: str
     cell: tuple[_CellFile, ...]
     caveat: str = ""
+    order: int = 99
+    """Place in lists; a user's own come last unless they say otherwise."""
 
 
 @cache
@@ -229,6 +232,7 @@ def load_taxonomy(beside: Path | None = None) -> Taxonomy:
         for path in sorted((beside / "interventions").glob("*.toml")):
             intervention = _load_intervention(path, classes, studies)
             interventions[intervention.id] = intervention
+    interventions = dict(sorted(interventions.items(), key=lambda pair: (pair[1].order, pair[0])))
     references = tuple(_entries(root / "references.toml", "reference", Reference))
     return Taxonomy(classes, cwe_class, vague, methodologies, references, interventions)
 
@@ -312,11 +316,11 @@ def _load_intervention(path: Path, classes: dict[str, WeaknessClass], studies: d
         if entry.weakness in cells:
             raise TaxonomyError("the class has two cells", file=str(path), record=where)
         cells[entry.weakness] = _cell(entry, studies, path, where)
-    return Intervention(raw.id, raw.title, raw.kind, raw.text, raw.caveat, cells)
+    return Intervention(raw.id, raw.title, raw.kind, raw.text, raw.caveat, cells, raw.order)
 
 
 def _cell(entry: _CellFile, studies: dict[str, _Study], path: Path, where: str) -> Cell:
-    counts, source = entry.counts, entry.source
+    counts, source, note = entry.counts, entry.source, entry.note
     if entry.study:
         study = studies.get(entry.study)
         row = next((r for r in study.row if r.name == entry.row), None) if study else None
@@ -325,11 +329,12 @@ def _cell(entry: _CellFile, studies: dict[str, _Study], path: Path, where: str) 
                 f"study {entry.study!r} has no row {entry.row!r}", file=str(path), record=where, field="row"
             )
         counts = dict(zip(study.states, row.counts, strict=True))
-        source = f"{study.title}, {study.source}; row {row.name!r}. {study.mapping}"
+        source = f"{study.title}, {study.source}; row {row.name!r}"
+        note = f"{study.mapping} {note}".strip()
     if entry.unavailable:
-        return Cell(entry.weakness, {}, source, unavailable=entry.unavailable, note=entry.note)
+        return Cell(entry.weakness, {}, source, unavailable=entry.unavailable, note=note)
     if not source.strip():
-        return Cell(entry.weakness, {}, "", unavailable="the cell names no source", note=entry.note)
+        return Cell(entry.weakness, {}, "", unavailable="the cell names no source", note=note)
     if counts is not None:
         total = sum(counts.values())
         if total <= 0 or min(counts.values()) < 0:
@@ -358,5 +363,5 @@ def _cell(entry: _CellFile, studies: dict[str, _Study], path: Path, where: str) 
         counts=counts,
         detection_probability=entry.detection_probability,
         condition=entry.condition,
-        note=entry.note,
+        note=note,
     )

@@ -9,11 +9,12 @@ The shapes (plain tuples and lists, because they travel between processes by ``m
 - *edits*: flat list ``start, end, new, start, end, new, ...`` from the last hunk of a file to the first:
   lines ``[start, end)`` of the old version are replaced by ``new`` lines. Last first, so that they can be
   applied in place.
-- *kept*: list of ``(edit number, pairs)`` for hunks that change only whitespace in some lines; ``pairs`` is
-  flat ``new offset, old offset, length, ...`` relative to the hunk.
-- *change*: ``(path, old_path, edits, kept, blobs, kind)``. ``path`` is None for a deletion, ``old_path`` None
-  for a new file; ``blobs`` is ``(old, new)`` for a file that git calls binary, else None; ``kind`` is the
-  file mode class, see :data:`FILE`.
+- *spaced*: what the substantive age goes by where it differs: ``(edits, kept)``, the edits of the diff that
+  ignores whitespace, and for a commit to be ignored the old line of every new line: ``kept`` is a list of
+  ``(edit number, pairs)`` with flat pairs ``new offset, old offset, length, ...`` relative to the edit.
+- *change*: ``(path, old_path, edits, spaced, blobs, kind)``. ``path`` is None for a deletion, ``old_path``
+  None for a new file; ``blobs`` is ``(old, new)`` for a file that git calls binary, else None; ``kind`` is
+  what the path is, see :data:`FILE`.
 - *weave* (a file of a merge that differs from all parents): ``(path, parent_paths, runs)`` with flat runs
   ``parent, start, length, ...`` in the order of the result; parent -1: lines the merge itself wrote;
   length -1: to the end of that parent's file.
@@ -22,19 +23,17 @@ The shapes (plain tuples and lists, because they travel between processes by ``m
 from __future__ import annotations
 
 import re
-from difflib import SequenceMatcher
 
 Edits = list[int]
 Kept = list[tuple[int, list[int]]]
-Change = tuple[bytes | None, bytes | None, Edits | None, Kept | None, tuple[bytes, bytes] | None, int]
+Spaced = tuple[Edits, Kept | None]
+Change = tuple[bytes | None, bytes | None, Edits | None, Spaced | None, tuple[bytes, bytes] | None, int]
 Weave = tuple[bytes, tuple[bytes | None, ...], list[int] | None]
 
-FILE, SYMLINK, SUBMODULE = 0, 1, 2
-"""What a path is: only files have lines."""
+FILE, SYMLINK, SUBMODULE, FOLLOWED = 0, 1, 2, 3
+"""What a path is: only files have lines. FOLLOWED: a new file that descends from one that the commit lost."""
 
 WHITESPACE = b" \t\r\v\f"
-LONG_HUNK = 4_000_000
-"""Old lines x new lines beyond which only lines that occur once are matched across a whitespace change."""
 
 _HUNK = re.compile(rb"\n@@ -(\d+)(?:,(\d+))? \+\d+(?:,(\d+))? @@")
 _ESCAPE = re.compile(rb"\\([abtnvfr\"\\]|[0-7]{3})")
@@ -78,13 +77,11 @@ def _kind(mode: bytes) -> int:
     return SYMLINK if mode.startswith(b"12") else FILE
 
 
-def parse_change(section: bytes, *, whitespace: bool, ignored: bool = False) -> Change | None:
-    """One file of a plain commit.
+def parse_change(section: bytes) -> Change | None:
+    """One file of a plain commit; ``spaced`` is None.
 
     Args:
         section: the diff of one file, from after ``diff --`` on: ``git a/x b/x\\nindex ...``.
-        whitespace: find the lines whose change is whitespace only.
-        ignored: the commit is to be ignored: find the old line of every new line.
     Returns:
         None for a change of mode only.
     """
@@ -133,66 +130,56 @@ def parse_change(section: bytes, *, whitespace: bool, ignored: bool = False) -> 
         if path is None and end >= 0:
             removed = sum(int(n) if n else 1 for _, n, _ in _HUNK.findall(section, end))
         return (path, old, [0, removed, 0] if removed else [], None, blobs, kind)
-    if not whitespace or old is None:
-        edits: Edits = []
-        for a, n, m in reversed(_HUNK.findall(section, end)):
-            count = int(n) if n else 1
-            start = int(a) - 1 if count else int(a)
-            edits += (start, start + count, int(m) if m else 1)
-        return (path, old, edits, None, blobs, kind)
-    edits, kept = _parse_hunks(section, end, ignored)
-    return (path, old, edits, kept or None, blobs, kind)
+    return (path, old, parse_edits(section, end), None, blobs, kind)
 
 
-def _parse_hunks(section: bytes, end: int, ignored: bool) -> tuple[Edits, Kept]:
-    found = list(_HUNK.finditer(section, end))
+def parse_edits(section: bytes, end: int = 0) -> Edits:
+    """The edits of the hunks of one file, last hunk first."""
     edits: Edits = []
-    kept: Kept = []
-    stop = len(section)
-    for number, match in enumerate(reversed(found)):
-        a, n, m = match.groups()
+    for a, n, m in reversed(_HUNK.findall(section, end)):
         count = int(n) if n else 1
-        new = int(m) if m else 1
         start = int(a) - 1 if count else int(a)
-        edits += (start, start + count, new)
-        if count and new:
-            first = section.index(b"\n", match.end())
-            middle = section.index(b"\n+", first, stop)
-            if count == 1 and new == 1 and number and not ignored:  # the last hunk may lack its last newline
-                if section[first + 2 : middle].translate(None, WHITESPACE) == section[
-                    middle + 2 : stop
-                ].translate(None, WHITESPACE):
-                    kept.append((number, [0, 0, 1]))
-            else:
-                pairs = pair_lines(section[first:middle], section[middle:stop], ignored)
-                if pairs:
-                    kept.append((number, pairs))
-        stop = match.start()
-    return edits, kept
+        edits += (start, start + count, int(m) if m else 1)
+    return edits
 
 
-def pair_lines(removed: bytes, added: bytes, ignored: bool = False) -> list[int]:
-    """Which added lines of a hunk are removed ones with other whitespace, in order.
+def may_differ_in_space(section: bytes) -> bool:
+    """Whether a line that was removed came back with other whitespace, anywhere in the file.
 
-    Args:
-        removed: the ``-`` lines of a hunk, each led by a newline.
-        added: its ``+`` lines, likewise.
-        ignored: pair also lines that are merely similar (the commit is to be ignored).
-    Returns:
-        Flat ``new offset, old offset, length, ...``, ascending.
+    Only then does the substantive age need a diff that ignores whitespace.
 
     Example:
-        >>> pair_lines(b"\\n-if (x)\\n-  y();", b"\\n+if(x) {\\n+    y();\\n+}")
-        [1, 1, 1]
+        >>> may_differ_in_space(b"git a/x b/x\\n@@ -1 +1 @@\\n-if (x)\\n+if(x)")
+        True
+        >>> may_differ_in_space(b"git a/x b/x\\n@@ -1 +1 @@\\n-if (x)\\n+if (y)")
+        False
     """
-    old = _content_lines(removed, b"\n-")
-    new = _content_lines(added, b"\n+")
-    if old == new:
-        return [0, 0, len(new)]
-    if not ignored and set(old).isdisjoint(new):
-        return []
-    pairs = _common(old, new)
-    return _fill_similar(pairs, old, new) if ignored else pairs
+    start = section.find(b"\n@@ -")
+    if start < 0 or section.find(b"\n-", start) < 0 or section.find(b"\n+", start) < 0:
+        return False
+    lines = section[start:].translate(None, WHITESPACE).split(b"\n")
+    known = set(lines)
+    return any(line[:1] == b"-" and b"+" + line[1:] in known for line in lines)
+
+
+def pair_ignored(section: bytes) -> Kept:
+    """For every edit of a commit that is to be ignored, which old line each new line stands for.
+
+    Lines that an edit merely moved or rewrote keep the history of the line in the same place: equal ones
+    first, the rest in proportion. Lines added where none was removed have none and stay the commit's own.
+    """
+    kept: Kept = []
+    found = list(_HUNK.finditer(section))
+    stop = len(section)
+    for number, match in enumerate(reversed(found)):
+        if match[2] != b"0" and match[3] != b"0":
+            first = section.index(b"\n", match.end())
+            middle = section.index(b"\n+", first, stop)
+            old = _content_lines(section[first:middle], b"\n-")
+            new = _content_lines(section[middle:stop], b"\n+")
+            kept.append((number, _pair(old, new)))
+        stop = match.start()
+    return kept
 
 
 def _content_lines(text: bytes, lead: bytes) -> list[bytes]:
@@ -202,52 +189,23 @@ def _content_lines(text: bytes, lead: bytes) -> list[bytes]:
     return lines[1:]
 
 
-def _common(old: list[bytes], new: list[bytes]) -> list[int]:
-    """A common subsequence: the longest for usual hunks, by unique lines for huge ones."""
-    low = 0
-    limit = min(len(old), len(new))
-    while low < limit and old[low] == new[low]:
-        low += 1
-    high = 0
-    while high < limit - low and old[-1 - high] == new[-1 - high]:
-        high += 1
-    pairs = [0, 0, low] if low else []
-    a, b = old[low : len(old) - high], new[low : len(new) - high]
-    if a and b:
-        if len(a) * len(b) <= LONG_HUNK:
-            matcher = SequenceMatcher(None, a, b, autojunk=False)
-            for i, j, size in matcher.get_matching_blocks():
-                if size:
-                    pairs += (low + j, low + i, size)
-        else:
-            where = {line: i for i, line in enumerate(a)}
-            last = -1
-            for j, line in enumerate(b):
-                i = where.get(line, -1)
-                if i > last and len(line) > 1:
-                    pairs += (low + j, low + i, 1)
-                    last = i
-    if high:
-        pairs += (len(new) - high, len(old) - high, high)
-    return pairs
-
-
-def _fill_similar(pairs: list[int], old: list[bytes], new: list[bytes]) -> list[int]:
-    """Between paired lines, pair the rest in proportion: an ignored commit rewrote them in place."""
-    filled: list[int] = []
+def _pair(old: list[bytes], new: list[bytes]) -> list[int]:
+    where = {line: number for number, line in enumerate(old)}
+    pairs: list[int] = []
     at_new = at_old = 0
-    for j, i, size in [*zip(*[iter(pairs)] * 3, strict=True), (len(new), len(old), 0)]:
+    last = -1
+    anchors = [(j, i) for j, line in enumerate(new) if len(line) > 1 and (i := where.get(line, -1)) >= 0]
+    for j, i in [*anchors, (len(new), len(old))]:
+        if i <= last:
+            continue
         gap_new, gap_old = j - at_new, i - at_old
-        if gap_new and gap_old:
-            if gap_new == gap_old:
-                filled += (at_new, at_old, gap_new)
-            else:
-                for k in range(gap_new):
-                    filled += (at_new + k, at_old + k * gap_old // gap_new, 1)
-        if size:
-            filled += (j, i, size)
-        at_new, at_old = j + size, i + size
-    return filled
+        if gap_old:
+            for k in range(gap_new):
+                pairs += (at_new + k, at_old + k * gap_old // gap_new, 1)
+        if j < len(new):
+            pairs += (j, i, 1)
+        at_new, at_old, last = j + 1, i + 1, i
+    return pairs
 
 
 _COMBINED_HUNK = re.compile(rb"\n(@@@+) ((?:-\d+,\d+ )+)\+(\d+),(\d+) @@@+")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Self
 
@@ -48,6 +48,7 @@ class Repository:
                 file=str(path),
                 hint="Give the path of a git clone",
             )
+        self._more: dict[str, str] = {}
         self.git_dir = found.stdout.decode("utf-8", "surrogateescape").rstrip("\n")
 
     @classmethod
@@ -56,7 +57,24 @@ class Repository:
         self = cls.__new__(cls)
         self.path = Path(git_dir)
         self.git_dir = git_dir
+        self._more = {}
         return self
+
+    def borrowing(self, directory: str) -> Repository:
+        """This repository with new objects going to another directory: the repository is not written."""
+        other = Repository.at_git_dir(self.git_dir)
+        objects = self.run("rev-parse", "--path-format=absolute", "--git-path", "objects")
+        other._more = {
+            "GIT_OBJECT_DIRECTORY": directory,
+            "GIT_ALTERNATE_OBJECT_DIRECTORIES": objects.decode("utf-8", "surrogateescape").rstrip("\n"),
+        }
+        return other
+
+    def make_trees(self, listings: Sequence[bytes]) -> list[bytes]:
+        """Write tree objects; each listing is entries of ``mktree -z``. Only for a borrowing repository."""
+        assert self._more
+        out = self.run("mktree", "-z", "--missing", "--batch", stdin=b"\0".join(listings) + b"\0")
+        return out.split()
 
     def command(self, *arguments: str) -> list[str]:
         """The full command line of one git call."""
@@ -71,8 +89,30 @@ class Repository:
         Raises:
             RepositoryError: git failed; its own words are in the message.
         """
-        done = _run(self.command(*arguments), stdin=stdin)
+        done = _run(self.command(*arguments), stdin=stdin, more=self._more)
         return done.stdout
+
+    def records(self, *arguments: str) -> Iterator[bytes]:
+        """The parts of a git call's output that end in NUL, one at a time.
+
+        Raises:
+            RepositoryError: git failed.
+        """
+        with subprocess.Popen(
+            self.command(*arguments),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            env=_environment(self._more),
+        ) as process:
+            assert process.stdout is not None
+            rest = b""
+            while block := process.stdout.read(1 << 18):
+                *whole, rest = (rest + block).split(b"\0")
+                yield from whole
+            if rest:
+                yield rest
+        if process.returncode != 0:
+            raise RepositoryError("git failed", hint="`git fsck` tells whether the repository is damaged")
 
     def try_run(self, *arguments: str) -> bytes | None:
         """Standard output of a git call, or None when git fails."""
@@ -82,7 +122,7 @@ class Repository:
     def start(self, *arguments: str, stdin: IO[bytes]) -> subprocess.Popen[bytes]:
         """Start a git call that reads ``stdin`` (a file) and is read from its ``stdout``."""
         return subprocess.Popen(
-            self.command(*arguments), stdin=stdin, stdout=subprocess.PIPE, env=_environment()
+            self.command(*arguments), stdin=stdin, stdout=subprocess.PIPE, env=_environment(self._more)
         )
 
     def resolve(self, revision: str) -> str:
@@ -116,6 +156,11 @@ class Repository:
         found = self.try_run("config", "--get-regexp", r"^remote\..*\.promisor$")
         return bool(found and b"true" in found)
 
+    def missing_objects(self, revision: str) -> int:
+        """Number of objects of a history that are not here."""
+        listing = self.run("rev-list", "--objects", "--missing=print", revision, "--")
+        return sum(1 for line in listing.splitlines() if line.startswith(b"?"))
+
     def replaced(self) -> int:
         """Number of replace refs and grafts, which change the history that git shows."""
         replaced = len(self.run("replace", "--list").split())
@@ -127,18 +172,21 @@ class Repository:
         return replaced
 
 
-def _environment() -> dict[str, str]:
-    environment = {
-        k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k == "GIT_CONFIG_GLOBAL"
-    }
+def _environment(more: Mapping[str, str]) -> dict[str, str]:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k == "GIT_CONFIG_GLOBAL"}
     environment.update(
         GIT_NO_LAZY_FETCH="1", GIT_TERMINAL_PROMPT="0", GIT_OPTIONAL_LOCKS="0", LC_ALL="C", GIT_PAGER="cat"
     )
+    environment.update(more)
     return environment
 
 
 def _run(
-    line: Sequence[str], *, stdin: bytes | None = None, check: bool = True
+    line: Sequence[str],
+    *,
+    stdin: bytes | None = None,
+    check: bool = True,
+    more: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
     try:
         done = subprocess.run(
@@ -147,7 +195,7 @@ def _run(
             stdin=subprocess.DEVNULL if stdin is None else None,
             capture_output=True,
             check=False,
-            env=_environment(),
+            env=_environment(more or {}),
         )
     except FileNotFoundError as error:
         raise RepositoryError("git is not installed", hint="Install git 2.33 or newer") from error

@@ -18,11 +18,14 @@ from typing import Protocol
 from preventable.code.history.commits import Commits
 from preventable.code.history.diffparse import (
     FILE,
+    FOLLOWED,
+    SUBMODULE,
+    SYMLINK,
     Change,
     Edits,
-    Kept,
+    Spaced,
     Weave,
-    parse_change,
+    parse_edits,
 )
 from preventable.code.history.gitcall import Repository
 from preventable.code.history.shards import frames
@@ -36,8 +39,11 @@ class Observer(Protocol):
     the call, and do not keep them (the arrays of a file may be kept; they never change).
     """
 
-    before: Collection[int]
-    after: Collection[int]
+    @property
+    def before(self) -> Collection[int]: ...
+
+    @property
+    def after(self) -> Collection[int]: ...
 
     def see_before(self, index: int, tree: Tree, changes: Sequence[Change]) -> None:
         """Called when commit ``index`` is about to be applied.
@@ -93,6 +99,10 @@ class Replay:
         self._trees: dict[int, Tree] = {}
         self._open: Tree | None = None
         self._held: list[Change] = []
+        self._gone: set[int] = set()
+        """Paths that the open commit takes away; they go last, for new files may descend from them."""
+        self._lost: set[int] = set()
+        """Those of them whose lines are counted as removed, or live on under another name."""
         self._children = commits.child_counts()
         self._before = {i for o in observers for i in o.before}
         self._after = {i for o in observers for i in o.after}
@@ -147,6 +157,17 @@ class Replay:
         """The state at a commit that is still held (the last one applied always is)."""
         return self._trees[index]
 
+    def held(self) -> dict[int, Tree]:
+        """The states that later commits still need, by commit; complete between two steps only."""
+        return self._trees
+
+    def resume(self, start: int, paths: Paths, trees: dict[int, Tree], unknown_files: list[tuple[int, bytes]]) -> None:
+        """Go on from a saved state: what :attr:`next`, :attr:`paths` and :meth:`held` were then."""
+        self.next, self.paths, self._trees, self.unknown_files = start, paths, trees, unknown_files
+        for index in range(start):
+            for parent in self.commits.parents(index):
+                self._children[parent] -= 1
+
     def _release(self) -> list[Change]:
         """All parts of the next commit, shown to those who want to see it before it is applied."""
         held, self._held = self._held, []
@@ -175,6 +196,11 @@ class Replay:
                 held = self._release()
                 self._apply(self._opened(), at, held)
             tree = self._opened()
+            if self._gone:
+                for number in self._gone:
+                    tree.drop(number)
+                self._gone.clear()
+                self._lost.clear()
             for other in self.commits.parents(at)[1:]:
                 self._children[other] -= 1
                 if not self._children[other]:
@@ -191,17 +217,18 @@ class Replay:
         number_of = self.paths.number
         churn = self._churn
         one = array("I", (index,))
-        for path, old, edits, kept, blobs, kind in changes:
+        for path, old, edits, spaced, blobs, kind in changes:
             before: FileLines | BinaryFile | None = None
             old_number = -1
             if old is not None:
                 old_number = number_of(old)
                 before = tree.get(old_number)
-            if path is None or kind != FILE:
+            if path is None or kind in (SYMLINK, SUBMODULE):
                 if old is not None:
-                    tree.drop(old_number)
-                if edits and churn and kind == FILE and old is not None:
-                    churn(index, old, 0, edits[1])
+                    self._gone.add(old_number)
+                    if churn and isinstance(before, FileLines) and old_number not in self._lost:
+                        churn(index, old, 0, len(before.touched))
+                        self._lost.add(old_number)
                 continue
             number = old_number if path == old else number_of(path)
             after: FileLines | BinaryFile
@@ -220,11 +247,16 @@ class Replay:
                 if before is None or edits[1] > len(before[0]):
                     after = self._unknown(index, path)
                 else:
-                    after = edited(before, one, edits, kept)
-                if churn:
+                    after = edited(before, one, edits, spaced)
+                if churn and kind == FILE:
                     churn(index, path, sum(edits[2::3]), sum(edits[1::3]) - sum(edits[::3]))
-            if number != old_number and old is not None:
-                tree.drop(old_number)
+            if kind == FOLLOWED:
+                if churn and isinstance(after, FileLines):
+                    churn(index, path, len(after.touched), 0)
+            elif number != old_number and old is not None:
+                self._gone.add(old_number)
+                self._lost.add(old_number)
+            self._gone.discard(number)
             tree.set(number, after)
 
     def _merge(
@@ -300,39 +332,45 @@ class Replay:
                 "--diff-algorithm=default", "--indent-heuristic", "--src-prefix=a/", "--dst-prefix=b/",
                 old, new,
             )  # fmt: skip
-            change = parse_change(section.removeprefix(b"diff --").rstrip(b"\n"), whitespace=self.substantive)
-            if change is not None and change[2]:
-                lines = edited(lines, one, change[2], change[3])
+            edits = parse_edits(section)
+            if edits:
+                lines = edited(lines, one, edits, None)
         return lines if lines is not None else FileLines(array("I"), array("I"))
 
 
-def edited(before: FileLines, one: array[int], edits: Edits, kept: Kept | None) -> FileLines:
+def edited(before: FileLines, one: array[int], edits: Edits, spaced: Spaced | None) -> FileLines:
     """The lines of a file after one commit.
 
     Args:
         before: its lines before.
         one: an array of one item, the index of the commit.
-        edits, kept: see :mod:`preventable.code.history.diffparse`.
+        edits, spaced: see :mod:`preventable.code.history.diffparse`.
     """
-    old, old_substantive = before
-    touched = old[:]
-    steps = iter(edits)
-    for start, end, new in zip(steps, steps, steps, strict=True):
-        touched[start:end] = one * new
-    if old_substantive is old and not kept:
+    touched = _replaced(before.touched, one, edits)
+    if spaced is None and before.substantive is before.touched:
         return FileLines(touched, touched)
-    substantive = old_substantive[:]
-    pairs_of = dict(kept) if kept else {}
+    edits, kept = (edits, None) if spaced is None else spaced
+    old = before.substantive
+    if not kept:
+        return FileLines(touched, _replaced(old, one, edits))
+    substantive = old[:]
+    pairs_of = dict(kept)
     steps = iter(edits)
     for number, (start, end, new) in enumerate(zip(steps, steps, steps, strict=True)):
         lines = one * new
-        if number in pairs_of:
-            pairs = iter(pairs_of[number])
-            for at, source, length in zip(pairs, pairs, pairs, strict=True):
-                source += start  # noqa: PLW2901
-                lines[at : at + length] = old_substantive[source : source + length]
+        pairs = iter(pairs_of.get(number, ()))
+        for at, source, length in zip(pairs, pairs, pairs, strict=True):
+            lines[at : at + length] = old[start + source : start + source + length]
         substantive[start:end] = lines
     return FileLines(touched, substantive)
+
+
+def _replaced(lines: array[int], one: array[int], edits: Edits) -> array[int]:
+    lines = lines[:]
+    steps = iter(edits)
+    for start, end, new in zip(steps, steps, steps, strict=True):
+        lines[start:end] = one * new
+    return lines
 
 
 def woven(runs: Sequence[int], sources: Sequence[array[int] | None], index: int) -> array[int]:

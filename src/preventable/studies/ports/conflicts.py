@@ -19,20 +19,18 @@ from collections.abc import Iterable
 import msgspec
 import numpy as np
 from pysat.solvers import Solver
-from scipy.sparse import csr_matrix
-from scipy.sparse.csgraph import connected_components
 
 from preventable.studies.ports.fixpoint import BY_CONFLICT, Propagation
 from preventable.studies.ports.model import ArchiveModel, Flags, Ints, Rows, rows_of
 
 
 class Survey(msgspec.Struct, frozen=True):
-    """The default choices of a state, and the conflict-relevant packages that each binary package reaches by them."""
+    """The default choices of a state, and what each binary package reaches by them."""
 
     choice: Ints
     """Clause to its chosen candidate, or -1."""
     reach: list[int]
-    """Binary package to its bits."""
+    """Binary package to the conflict-relevant packages in its closure, one bit each."""
     suspects: Ints
 
 
@@ -52,9 +50,7 @@ class Witnesses:
         self.bit = {p: i for i, p in enumerate(self.relevant)}
         self.excludes = [sum(1 << self.bit[q] for q in set(pairs[p].tolist())) for p in self.relevant]
         own = np.flatnonzero(np.diff(pairs.starts[model.n_bin :]) > 0) + model.n_bin
-        self._source_excludes = {
-            s: sum(1 << self.bit[q] for q in set(pairs[s].tolist())) for s in own.tolist()
-        }
+        self._source_excludes = {s: sum(1 << self.bit[q] for q in set(pairs[s].tolist())) for s in own.tolist()}
         self._bad: dict[int, bool] = {0: False}
 
     def survey(self, state: Propagation) -> Survey:
@@ -65,13 +61,13 @@ class Witnesses:
         return Survey(choice, reach, self._suspects(state, choice, everyone, reach))
 
     def resurvey(self, state: Propagation, before: Survey) -> Ints:
-        """Suspects among the living nodes whose choices are not those of an earlier survey of the same model."""
+        """Suspects among the living nodes whose choices are not those of an earlier survey."""
         model = self.model
         choice = _first_living(model, state.dead)
         switched = np.flatnonzero((choice != before.choice) & (choice >= 0)).astype(np.int32)
         changed = np.zeros(len(state.dead), dtype=np.bool_)
         front = np.unique(state.need_of.gather(switched))
-        vital = [np.flatnonzero(model.bin_essential)]
+        vital: list[Ints] = [np.flatnonzero(model.bin_essential)]
         if model.build_essential >= 0:
             vital.append(choice[[model.build_essential]])
             if model.build_essential in switched:
@@ -143,8 +139,9 @@ class Witnesses:
             own[label[u]] |= known[v]
         a, b = component[place[parent[inside]]], component[place[child[inside]]]
         between = a != b
-        edges = np.unique(a[between].astype(np.int64) * max(count, 1) + b[between])
-        heads, tails = edges // max(count, 1), edges % max(count, 1)
+        heads, tails = a[between], b[between]
+        by_head = np.argsort(heads, kind="stable")
+        heads, tails = heads[by_head], tails[by_head]
         starts = np.searchsorted(heads, np.arange(count + 1)).tolist()
         tail = tails.tolist()
         for c in _topological(heads, tails, count):
@@ -171,13 +168,66 @@ class Witnesses:
         return known
 
 
+_SMALL_GRAPH = 20_000
+
+
 def _components(heads: Ints, tails: Ints, size: int) -> tuple[int, Ints]:
-    """Strongly connected components of a graph."""
+    """Strongly connected components of a graph; labels are no order, only names."""
     if not size:
         return 0, np.zeros(0, np.int32)
+    if size <= _SMALL_GRAPH:
+        return _tarjan(heads, tails, size)
+    # SciPy takes longer to import than a second question may last, so only the first one pays for it.
+    from scipy.sparse import csr_matrix  # noqa: PLC0415
+    from scipy.sparse.csgraph import connected_components  # noqa: PLC0415
+
     graph = csr_matrix((np.ones(len(heads), np.int8), (heads, tails)), shape=(size, size))
     count, label = connected_components(graph, directed=True, connection="strong")
     return int(count), label
+
+
+def _tarjan(heads: Ints, tails: Ints, size: int) -> tuple[int, Ints]:
+    """Tarjan's algorithm without recursion. Source: doi:10.1137/0201010."""
+    order = np.argsort(heads, kind="stable")
+    starts = np.searchsorted(heads[order], np.arange(size + 1)).tolist()
+    edges = tails[order].tolist()
+    index, low, label = [-1] * size, [0] * size, [-1] * size
+    stack: list[int] = []
+    count = number = 0
+    for root in range(size):
+        if index[root] >= 0:
+            continue
+        work = [(root, starts[root])]
+        index[root] = low[root] = number
+        number += 1
+        stack.append(root)
+        while work:
+            node, at = work.pop()
+            end = starts[node + 1]
+            while at < end:
+                other = edges[at]
+                at += 1
+                if index[other] < 0:
+                    work.append((node, at))
+                    index[other] = low[other] = number
+                    number += 1
+                    stack.append(other)
+                    work.append((other, starts[other]))
+                    break
+                if label[other] < 0 and index[other] < low[node]:
+                    low[node] = index[other]
+            else:
+                if low[node] == index[node]:
+                    while True:
+                        member = stack.pop()
+                        label[member] = count
+                        if member == node:
+                            break
+                    count += 1
+                if work:
+                    parent = work[-1][0]
+                    low[parent] = min(low[parent], low[node])
+    return count, np.array(label, dtype=np.int32)
 
 
 def _first_living(model: ArchiveModel, dead: Flags) -> Ints:
@@ -257,15 +307,27 @@ class Installer:
         return number
 
     def _tell(self, node: int) -> None:
+        """Add the clauses of a node and of what its first alternatives bring along: it will ask for them next."""
+        todo = [node]
+        while todo:
+            one = todo.pop()
+            if one not in self._told:
+                todo.extend(self._tell_one(one))
+
+    def _tell_one(self, node: int) -> list[int]:
         model, own = self.model, self._variable(node)
         self._told.add(node)
+        likely: list[int] = []
         clauses = model.requires[node].tolist()
         if node >= model.n_bin and model.build_essential >= 0:
             clauses.append(model.build_essential)
         for clause in set(clauses):
-            self._solver.add_clause([-own, *(self._variable(q) for q in model.candidates[clause].tolist())])
+            options = model.candidates[clause].tolist()
+            self._solver.add_clause([-own, *map(self._variable, options)])
+            likely.extend(options[:1])
         for q in model.conflicts[node].tolist():
             self._solver.add_clause([-own, -self._variable(q)])
+        return likely
 
     def witness(self, node: int, state: Propagation) -> list[int] | None:
         """Packages, of those not gone, that install (build) the node; ``None`` if there is no such set."""
@@ -279,15 +341,13 @@ class Installer:
         absent = self._absent
         while True:
             fixed = [self._variable(node)]
-            fixed.extend(
-                switch for switch, group in self._essential.values() if not all(gone[p] for p in group)
-            )
+            fixed.extend(switch for switch, group in self._essential.values() if not all(gone[p] for p in group))
             fixed.extend(-self._var[p] for p in absent if p in self._var)
             if not self._solver.solve(assumptions=fixed):
                 return None
-            used = [self._node[v] for v in self._solver.get_model() or () if v > 0]
-            used = [p for p in used if 0 <= p < model.n_bin]
-            untold = [p for p in used if p not in self._told]
+            names, n_bin, told = self._node, model.n_bin, self._told
+            used = [p for v in self._solver.get_model() or () if v > 0 and 0 <= (p := names[v]) < n_bin]
+            untold = [p for p in used if p not in told]
             if not untold:
                 return used
             for p in untold:
@@ -386,9 +446,7 @@ class Settler:
             lost = np.unique(owner[state.dead[base.proofs.values]])
             suspects = set(base.proved[lost].tolist())
             intact = set(base.proved.tolist()) - suspects
-            suspects.update(
-                n for n in self.witnesses.resurvey(state, base.survey).tolist() if n not in intact
-            )
+            suspects.update(n for n in self.witnesses.resurvey(state, base.survey).tolist() if n not in intact)
             for node in sorted(suspects):
                 if state.dead[node]:
                     continue

@@ -93,7 +93,8 @@ class Propagation:
             return clauses
         touched, times = np.unique(clauses, return_counts=True)
         self.left[touched] -= times.astype(np.int32)
-        return touched[self.left[touched] == 0].astype(np.int32)
+        used_up: Ints = touched[self.left[touched] == 0].astype(np.int32)
+        return used_up
 
     def _spread(self, clauses: Ints) -> None:
         need_of, dead = self.need_of, self.dead

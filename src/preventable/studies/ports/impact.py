@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from preventable.studies.ports.conflicts import Baseline, Installer, Settler, Witnesses
-from preventable.studies.ports.fixpoint import BY_CONFLICT, Propagation
+from preventable.studies.ports.fixpoint import BY_CONFLICT, BY_REMOVAL, Propagation
 from preventable.studies.ports.model import ArchiveModel, Flags, Ints
 
 
@@ -95,7 +95,7 @@ def play(
         fresh = sources[~known[sources]]
         low, high = np.searchsorted(sorted_source, fresh), np.searchsorted(sorted_source, fresh, side="right")
         if len(fresh):
-            own = np.concatenate([by_source[a:b] for a, b in zip(low.tolist(), high.tolist(), strict=True)])
+            own = by_source[_ranges(low, high)]
             own = own[~model.bin_all[own] & ~state.gone[own]].astype(np.int32)
             if immune is not None:
                 own = own[~immune[own]]
@@ -103,8 +103,7 @@ def play(
             if settler:
                 settler.settle(state)
         binaries = np.flatnonzero(state.dead[:n_bin] & countable[:n_bin]).astype(np.int32)
-        for node in (*fresh.tolist(), *binaries[~known[binaries]].tolist()):
-            first_round[node] = number
+        first_round.update(dict.fromkeys((*fresh.tolist(), *binaries[~known[binaries]].tolist()), number))
         known[sources] = True
         known[binaries] = True
         lost = binaries[state.gone[binaries]]
@@ -119,6 +118,13 @@ def play(
     levels.setdefault("two", Level("two", number, sources, binaries, lost))
     order = {name: levels[name] for name in ("one", "two", "full")}
     return Outcome(order, number, state, scenario, first_round, settler.asked if settler else 0)
+
+
+def _ranges(low: Ints, high: Ints) -> Ints:
+    """All whole numbers of several half-open ranges, one after the other."""
+    size = high - low
+    begin = np.repeat(low - (np.cumsum(size) - size), size)
+    return (begin + np.arange(int(size.sum()))).astype(np.int32)
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -161,19 +167,25 @@ def chain(model: ArchiveModel, baseline: Baseline, outcome: Outcome, node: int) 
     return steps
 
 
-def parents(model: ArchiveModel, baseline: Baseline, outcome: Outcome) -> dict[int, int]:
-    """For each fallen node the one that it is put down to: a forest whose roots were taken away."""
-    taken = {
-        *outcome.scenario.removed.tolist(),
-        *outcome.scenario.unbuildable.tolist(),
-        *outcome.scenario.uninstallable.tolist(),
-    }
-    up: dict[int, int] = {}
-    for node in outcome.first_round:
-        if node not in taken:
-            parent = _reason(model, baseline, outcome.state, node)[1]
-            if parent is not None:
-                up[node] = parent
+def parents(model: ArchiveModel, baseline: Baseline, outcome: Outcome) -> Ints:
+    """For each fallen node the one that it is put down to, else -1: a forest whose roots were taken away."""
+    state, n_bin = outcome.state, model.n_bin
+    up = np.full(len(state.dead), -1, np.int32)
+    fallen = np.fromiter(outcome.first_round, np.int64, len(outcome.first_round))
+    by_clause = fallen[state.cause[fallen] >= 0]
+    values = model.candidates.values
+    score = np.where(baseline.state.dead[values], -1, state.when[values])
+    row = np.repeat(np.arange(len(model.candidates)), np.diff(model.candidates.starts))
+    # Within each clause the candidate that was lost last comes last.
+    order = np.lexsort((-np.arange(len(values)), score, row))
+    last = order[model.candidates.starts[1:][np.diff(model.candidates.starts) > 0] - 1]
+    deciding = np.full(len(model.candidates), -1, np.int32)
+    deciding[row[last]] = np.where(score[last] >= 0, values[last], -1)
+    up[by_clause] = deciding[state.cause[by_clause]]
+    gone = fallen[(state.cause[fallen] == BY_REMOVAL) & (fallen < n_bin)]
+    up[gone] = model.bin_source[gone]
+    scenario = outcome.scenario
+    up[np.concatenate((scenario.removed, scenario.unbuildable, scenario.uninstallable))] = -1
     return up
 
 
@@ -202,51 +214,67 @@ class Hub(msgspec.Struct, frozen=True):
 
     source: str
     sources_through: int
-    """Fallen sources whose chain of reasons passes through it."""
-    sources_saved: int | None
-    """Fallen sources that would stay buildable if its binaries stayed; ``None`` if not computed."""
+    """Fallen sources whose chain of reasons passes through it, all hubs above kept."""
+    sources_left: int
+    """Sources still lost in the end if this hub and all hubs above it stayed."""
 
 
 def hubs(
-    model: ArchiveModel, baseline: Baseline, outcome: Outcome, *, count: int, roots: set[str]
+    model: ArchiveModel,
+    baseline: Baseline,
+    outcome: Outcome,
+    *,
+    count: int,
+    roots: set[str],
+    kept: Flags | None,
 ) -> list[Hub]:
-    """The sources through which most of the loss goes, with what keeping each would save.
+    """A ladder: the source through which most of the loss goes; with that kept, the next; and so on.
+
+    Most of a collapse has several causes at once, so that keeping one hub alone may save nothing. By
+    declared needs alone (conflicts are not asked again).
 
     Args:
-        count: how many.
+        count: how many rungs.
         roots: sources to leave out: the toolchain's own and the packages asked about.
+        kept: nodes that are supposed to stay from the start.
     """
-    up = parents(model, baseline, outcome)
     n_bin = model.n_bin
-    fallen = {int(s) for s in outcome.levels["full"].sources}
-    through: dict[str, int] = {}
-    under: dict[int, int] = {}
-    # Latest deaths first, so that a node's count is complete before it is handed to its parent.
-    when = outcome.state.when
-    nodes = sorted(outcome.first_round, key=lambda n: (-int(when[n]), n))
-    for node in nodes:
-        weight = under.get(node, 0) + (node in fallen)
-        parent = up.get(node)
-        if parent is not None:
-            under[parent] = under.get(parent, 0) + weight
-    names: dict[str, list[int]] = {}
-    for node in nodes:
-        if node < n_bin and under.get(node) and up.get(node, n_bin) < n_bin:
-            # A binary that fell by its own needs; one that fell with its source is counted there.
-            through[model.bin_source_name[node]] = through.get(model.bin_source_name[node], 0) + under[node]
-        elif node >= n_bin and under.get(node):
-            name = model.src_name[node - n_bin]
-            through[name] = through.get(name, 0) + under[node]
-    for name in roots:
-        through.pop(name, None)
-    best = sorted(through.items(), key=lambda item: (-item[1], item[0]))[:count]
-    for i, name in enumerate(model.bin_source_name):
-        names.setdefault(name, []).append(i)
-    out = []
-    for name, passing in best:
-        immune = np.zeros(n_bin + model.n_src, dtype=np.bool_)
-        immune[names.get(name, [])] = True
-        without = play(model, baseline, outcome.scenario, None, None, immune=immune)
-        saved = len(fallen - {int(s) for s in without.levels["full"].sources})
-        out.append(Hub(name, min(passing, len(fallen)), saved))
-    return sorted(out, key=lambda h: (-(h.sources_saved or 0), -h.sources_through, h.source))
+    immune = np.zeros(n_bin + model.n_src, dtype=np.bool_) if kept is None else kept.copy()
+    skip = (
+        np.isin(np.array(model.src_name, dtype=object), list(roots)) if roots else np.zeros(model.n_src, bool)
+    )
+    out: list[Hub] = []
+    while len(out) < count and len(outcome.levels["full"].sources) > 1:
+        through = _through(model, baseline, outcome)
+        through[skip] = 0
+        best = int(np.argmax(through))
+        if not through[best]:
+            break
+        skip[best] = True
+        immune[best + n_bin] = True
+        immune[np.flatnonzero(model.bin_source == best + n_bin)] = True
+        outcome = play(model, baseline, outcome.scenario, None, None, immune=immune)
+        out.append(Hub(model.src_name[best], int(through[best]), len(outcome.levels["full"].sources)))
+    return out
+
+
+def _through(
+    model: ArchiveModel, baseline: Baseline, outcome: Outcome
+) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """For each source the number of fallen sources whose chain passes through it or what it builds."""
+    n_bin = model.n_bin
+    up, when = parents(model, baseline, outcome), outcome.state.when
+    under = np.zeros(len(up), np.int64)
+    weight = np.zeros(len(up), np.int64)
+    weight[outcome.levels["full"].sources] = 1
+    nodes = np.flatnonzero(up >= 0)
+    nodes = nodes[np.argsort(-when[nodes], kind="stable")]
+    # A parent died in an earlier round, so when a round is handed up its own counts are complete.
+    for group in np.split(nodes, np.flatnonzero(np.diff(when[nodes])) + 1):
+        np.add.at(under, up[group], under[group] + weight[group])
+    through = under[n_bin:].copy()
+    # A binary that fell by its own needs; one that fell with its source is counted there already.
+    own = np.flatnonzero((up[:n_bin] >= 0) & (up[:n_bin] < n_bin) & (model.bin_source >= 0))
+    np.add.at(through, model.bin_source[own] - n_bin, under[own])
+    through[~model.src_newest] = 0
+    return np.minimum(through, len(outcome.levels["full"].sources))

@@ -8,16 +8,16 @@ build dependencies, ``build-essential``, and everything requires the packages ma
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 import numpy as np
 
 from preventable.readers.debian import BinaryPackage, SourcePackage, builds_for
 from preventable.readers.debian_relations import RelationPool
-from preventable.readers.debian_version import version_ranks
 
-Ints = np.ndarray[tuple[int], np.dtype[np.int32]]
-Flags = np.ndarray[tuple[int], np.dtype[np.bool_]]
+Ints = np.ndarray[Any, np.dtype[np.integer[Any]]]
+Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 class Policy(msgspec.Struct, frozen=True):
@@ -28,7 +28,7 @@ class Policy(msgspec.Struct, frozen=True):
     first_alternative: bool = False
     """Only the first alternative that is left after restrictions counts, as sbuild resolves them."""
     arch_only: bool = False
-    """Build only architecture-dependent binaries: without Build-Depends-Indep and without sources of arch:all only."""
+    """Build only what depends on the architecture: no Build-Depends-Indep, no sources of arch:all only."""
 
 
 class Rows(msgspec.Struct, frozen=True):
@@ -141,7 +141,7 @@ class PoolArrays:
         self.atom_name, self.atom_op, atom_version, self.atom_qualifier = (
             np.ascontiguousarray(atoms[:, i]) for i in range(4)
         )
-        self.version_rank = np.array([*version_ranks(pool.versions), -1], dtype=np.int32)
+        self.version_rank = np.array([*pool.version_ranks(), -1], dtype=np.int32)
         self.atom_rank = self.version_rank[atom_version]
 
     def holding(self, architecture: str, profiles: tuple[str, ...]) -> Flags:
@@ -152,9 +152,7 @@ class PoolArrays:
         return result
 
 
-def intern_versions(
-    pool: RelationPool, binaries: Sequence[BinaryPackage], sources: Sequence[SourcePackage]
-) -> None:
+def intern_versions(pool: RelationPool, binaries: Sequence[BinaryPackage], sources: Sequence[SourcePackage]) -> None:
     """Put the packages' own names and versions into the pool; before ``PoolArrays`` is made."""
     for b in binaries:
         pool.version(b.version)
@@ -185,7 +183,10 @@ def build_model(
         ArchiveModel: sources that build nothing here are left out.
     """
     pool = arrays.pool
-    sources = [s for s in sources if builds_for(s, architecture, arch_only=policy.arch_only)]
+    fields = {s.architecture: s for s in sources}
+    any_here = {f: builds_for(s, architecture, arch_only=True) for f, s in fields.items()}
+    here = any_here if policy.arch_only else {f: builds_for(s, architecture) for f, s in fields.items()}
+    sources = [s for s in sources if here[s.architecture]]
     n_bin, n_src = len(binaries), len(sources)
     newest, newest_flags = _newest(sources, arrays)
 
@@ -204,8 +205,8 @@ def build_model(
     b_req = _of_fields(b_fields, arrays)
     s_req = _of_fields(s_fields, arrays)
     essential_clause = pool.fields[pool.field(b"build-essential")][0]
-    b_used = np.unique(b_req.values)
-    s_used = np.unique(np.append(s_req.values, np.int32(essential_clause)))
+    b_used = _distinct(b_req.values, len(pool.clauses))
+    s_used = _distinct(np.append(s_req.values, np.int32(essential_clause)), len(pool.clauses))
     holds = arrays.holding(architecture, policy.profiles)
     b_cand, b_kept = entries.candidates(b_used, np.ones_like(holds), first=False)
     s_cand, s_kept = entries.candidates(s_used, holds, first=policy.first_alternative)
@@ -225,10 +226,7 @@ def build_model(
         build_essential = -1
     bin_source = np.array([newest.get(b.source, -1) for b in binaries], dtype=np.int32)
     stale = np.array(
-        [
-            n >= 0 and sources[n].version != b.source_version
-            for b, n in zip(binaries, bin_source.tolist(), strict=True)
-        ],
+        [n >= 0 and sources[n].version != b.source_version for b, n in zip(binaries, bin_source.tolist(), strict=True)],
         dtype=np.bool_,
     )
     bin_source = np.where(bin_source >= 0, bin_source + n_bin, -1).astype(np.int32)
@@ -249,7 +247,7 @@ def build_model(
         src_version=[s.version for s in sources],
         src_people=[s.maintainers for s in sources],
         src_newest=newest_flags,
-        src_any=np.array([builds_for(s, architecture, arch_only=True) for s in sources], dtype=np.bool_),
+        src_any=np.array([any_here[s.architecture] for s in sources], dtype=np.bool_),
         requires=requires,
         candidates=candidates,
         conflicts=conflicts,
@@ -259,7 +257,7 @@ def build_model(
 
 
 def _newest(sources: Sequence[SourcePackage], arrays: PoolArrays) -> tuple[dict[str, int], Flags]:
-    """The newest version of each source; versions kept only for others' sake (Extra-Source-Only) yield to live ones."""
+    """The newest version of each source; Extra-Source-Only ones yield to live ones."""
     rank = arrays.version_rank
     versions = arrays.pool.versions
     best: dict[str, tuple[bool, int, int]] = {}
@@ -281,16 +279,12 @@ class _Entries:
         n_bin = len(binaries)
         own_name = np.array([pool.names[b.name] for b in binaries], dtype=np.int32)
         own_rank = arrays.version_rank[np.array([pool.versions[b.version] for b in binaries], dtype=np.int32)]
-        provided = _of_fields(
-            np.array([[b.provides] for b in binaries], dtype=np.int32).reshape(n_bin, 1), arrays
-        )
+        provided = _of_fields(np.array([[b.provides] for b in binaries], dtype=np.int32).reshape(n_bin, 1), arrays)
         # A Provides clause is one alternative; only "=" versions mean anything.
         first = arrays.clause_alternatives.starts[provided.values]
         atom = arrays.alternative_atom[first]
         name = np.concatenate((own_name, arrays.atom_name[atom]))
-        rank = np.concatenate(
-            (own_rank, np.where(arrays.atom_op[atom] == 3, arrays.atom_rank[atom], np.int32(-1)))
-        )
+        rank = np.concatenate((own_rank, np.where(arrays.atom_op[atom] == 3, arrays.atom_rank[atom], np.int32(-1))))
         owner = np.concatenate(
             (
                 np.arange(n_bin, dtype=np.int32),
@@ -350,6 +344,11 @@ class _Entries:
         where.sort()
         row, owner = row[where], owner[where]
         return Rows(_starts(np.bincount(row, minlength=len(clauses))), owner.astype(np.int32)), kept
+
+
+def _distinct(values: Ints, width: int) -> Ints:
+    """The distinct values below ``width``, ascending; many times faster than a sort or a hash here."""
+    return np.flatnonzero(np.bincount(values, minlength=width)).astype(np.int32)
 
 
 def _of_fields(fields: np.ndarray[tuple[int, int], np.dtype[np.int32]], arrays: PoolArrays) -> Rows:

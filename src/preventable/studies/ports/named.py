@@ -20,14 +20,15 @@ def named_needs(
     """Sources with a build dependency all of whose alternatives for the architecture name the tool.
 
     Args:
-        tool_names: names of the tool's binary packages (and what they provide), as other architectures have them.
+        tool_names: names of the tool's binary packages, as other architectures have them.
     Returns:
         (source, clause) for each, in the order of the index; virtual helpers and second steps stay unseen.
 
     Example:
         >>> from preventable.readers.debian import read_index
         >>> pool = RelationPool()
-        >>> text = b"Package: a\\nBinary: a\\nVersion: 1\\nArchitecture: any\\nBuild-Depends: rustc [!alpha]\\n"
+        >>> text = b"Package: a\\nBinary: a\\nVersion: 1\\nArchitecture: any\\n"
+        >>> text += b"Build-Depends: rustc [!alpha]\\n"
         >>> sources = read_index(text, "Sources", pool).sources
         >>> named_needs(sources, pool, "hppa", Policy(), {"rustc"})
         [('a', 'rustc [!alpha]')]
@@ -78,9 +79,7 @@ def mentions(
             hit = [(a, r) for a, r in pool.clauses[clause] if atom_name[a] in names]
             if not hit:
                 continue
-            left = [
-                atom_name[a] for a, r in pool.clauses[clause] if restrictions[r].holds(architecture, active)
-            ]
+            left = [atom_name[a] for a, r in pool.clauses[clause] if restrictions[r].holds(architecture, active)]
             if left and all(n in names for n in left):
                 named.append(pool.clause_source[clause])
             else:

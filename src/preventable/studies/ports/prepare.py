@@ -19,7 +19,7 @@ from preventable.studies.ports.storage import Prepared
 
 
 class Workshop:
-    """Makes the models of one snapshot; reads its indices at most once, and only if the cache lacks something.
+    """Makes the models of one snapshot; reads its indices once, and only if the cache lacks something.
 
     Args:
         snapshot: the indices.
@@ -98,9 +98,7 @@ class Workshop:
             baseline = Baseline(start(model), Survey(none, [], none), none, model.requires.none())
         failed = tuple(row for index in (*of_sources, *of_packages) for row in index.failed)
         warnings = tuple(row for index in (*of_sources, *of_packages) for row in index.warnings)
-        return Prepared(
-            model, baseline, failed, warnings, sum(i.duplicate for i in (*of_sources, *of_packages))
-        )
+        return Prepared(model, baseline, failed, warnings, sum(i.duplicate for i in (*of_sources, *of_packages)))
 
     def _read(self, file: IndexFile, kind: str, arch: str | None = None) -> Index:
         index = read_index(file.plain(), file.name, self.pool, architecture=arch)

@@ -77,13 +77,21 @@ class Names:
 
     def __init__(self, model: ArchiveModel) -> None:
         self.model = model
-        self.binaries: dict[str, list[int]] = {}
-        for i, name in enumerate(model.bin_name):
-            self.binaries.setdefault(name, []).append(i)
         self.newest = {model.src_name[i]: i + model.n_bin for i in np.flatnonzero(model.src_newest).tolist()}
-        self.built: dict[str, list[int]] = {}
-        for i, name in enumerate(model.bin_source_name):
-            self.built.setdefault(name, []).append(i)
+        self._binaries: dict[str, list[int]] = {}
+        self._built: dict[str, list[int]] = {}
+
+    def binaries(self, name: str) -> list[int]:
+        """The binary packages of that name (several versions may be live)."""
+        if name not in self._binaries:
+            self._binaries[name] = [i for i, n in enumerate(self.model.bin_name) if n == name]
+        return self._binaries[name]
+
+    def built(self, source: str) -> list[int]:
+        """The binary packages built from a source of that name."""
+        if source not in self._built:
+            self._built[source] = [i for i, n in enumerate(self.model.bin_source_name) if n == source]
+        return self._built[source]
 
     def tool(self, name: str) -> tuple[list[str], list[int]] | None:
         """The sources of a toolchain and the binary packages that go with it.
@@ -92,23 +100,23 @@ class Names:
         alone; a name that is only provided means all who provide it.
         """
         if name.startswith("bin:"):
-            own = self.binaries.get(name[4:])
+            own = self.binaries(name[4:])
             return (sorted({self.model.bin_source_name[i] for i in own}), own) if own else None
         plain = name.removeprefix("src:")
-        if not name.startswith("src:") and plain in self.binaries:
-            sources = sorted({self.model.bin_source_name[i] for i in self.binaries[plain]})
-        elif plain in self.built:
+        if not name.startswith("src:") and self.binaries(plain):
+            sources = sorted({self.model.bin_source_name[i] for i in self.binaries(plain)})
+        elif self.built(plain):
             sources = [plain]
         else:
             return None
-        return sources, sorted(i for s in sources for i in self.built[s])
+        return sources, sorted(i for s in sources for i in self.built(s))
 
     def source(self, name: str) -> int | None:
         """The newest source of that name, or the source of the binary of that name."""
         plain = name.removeprefix("src:").removeprefix("bin:")
         if not name.startswith("bin:") and plain in self.newest:
             return self.newest[plain]
-        own = self.binaries.get(plain)
+        own = self.binaries(plain)
         if own and not name.startswith("src:"):
             return self.newest.get(self.model.bin_source_name[own[-1]])
         return None
@@ -117,16 +125,16 @@ class Names:
         """The source and the binary packages that a name stands for."""
         plain = name.removeprefix("src:").removeprefix("bin:")
         if name.startswith("bin:"):
-            return list(self.binaries.get(plain, ()))
+            return list(self.binaries(plain))
         found = [self.newest[plain]] if plain in self.newest else []
-        found += self.built.get(plain, ())
+        found += self.built(plain)
         if not name.startswith("src:"):
-            found += [i for i in self.binaries.get(plain, ()) if i not in found]
+            found += [i for i in self.binaries(plain) if i not in found]
         return found
 
     def near(self, name: str) -> list[str]:
         plain = name.removeprefix("src:").removeprefix("bin:")
-        return nearest(plain, sorted({*self.binaries, *self.newest, *self.built}))
+        return nearest(plain, sorted({*self.model.bin_name, *self.newest, *self.model.bin_source_name}))
 
     def providers(self, name: str) -> list[int]:
         """Living packages that satisfy an unversioned dependency on a name that some clause mentions."""
@@ -135,7 +143,7 @@ class Names:
                 own: list[int] = self.model.candidates[clause].tolist()
                 if own:
                     return own
-        return list(self.binaries.get(name, ()))
+        return list(self.binaries(name))
 
 
 def ask(prepared: Prepared, question: Question) -> Answer:
@@ -254,27 +262,25 @@ def _scenario(
     scope = _scope(model, names, question)
     answer.rows = [_row(model, level, scope) for level in outcome.levels.values()]
     answer.limits.extend(_consequences(model, outcome))
-    base = _base_sources(model, baseline, outcome)
+    base = [s for s in _base_sources(model, baseline, outcome) if s not in roots]
     if base:
+        first = min(outcome.first_round.get(names.newest[s], 0) for s in base)
+        earliest = [s for s in base if outcome.first_round.get(names.newest[s], 0) == first]
         answer.limits.append(
-            f"on {model.architecture} the loss takes {', '.join(base)}, which builds part of build-essential or "
-            "Essential, and so everything; a source counts as lost when any of its binaries needs the toolchain, "
-            "which overstates (GCC needs it for one front end): with_base_kept has the rows with these kept"
+            f"on {model.architecture} round {first} takes {', '.join(earliest)}, which builds part of "
+            "build-essential or Essential, and so everything falls; a source counts as lost when any of its "
+            "binaries needs the toolchain, which overstates (GCC needs Rust for one front end): "
+            "with_base_kept has the rows with the base kept"
         )
         again = _kept(model, names, (*question.keep, *base))
         other = play(model, baseline, scenario, witnesses, installer, immune=again)
-        more = _base_sources(model, baseline, other)
-        if more:
-            base = [*base, *more]
-            again = _kept(model, names, (*question.keep, *base))
-            other = play(model, baseline, scenario, witnesses, installer, immune=again)
         answer.with_base_kept = [
             {**_row(model, level, scope), "kept": base} for level in other.levels.values()
         ]
     if question.hubs and len(outcome.levels["full"].sources) > 1:
         answer.hubs = [
             {"suite": model.suite, "arch": model.architecture, **msgspec.structs.asdict(h)}
-            for h in hubs(model, baseline, outcome, count=question.hubs, roots=roots)
+            for h in hubs(model, baseline, outcome, count=question.hubs, roots=roots, kept=kept)
         ]
     if question.reasons or question.why:
         answer.reasons = _reasons(model, baseline, outcome, names, question, scope)
@@ -284,7 +290,7 @@ def _scenario(
                     r for r in answer.reasons if r["level"] == row["level"] or row["level"] == "full"
                 ]
     for name in dict.fromkeys((*question.remove, *question.requires)):
-        answer.bootstrap.append(bootstrap(model, baseline, names, name))
+        answer.bootstrap.extend(bootstraps(model, baseline, names, name))
 
 
 def _tool_facts(
@@ -293,8 +299,8 @@ def _tool_facts(
     plain = name.removeprefix("src:").removeprefix("bin:")
     own = tool[1] if tool else []
     living = [i for i in own if not baseline.state.dead[i]]
-    if plain in names.binaries:
-        living = [i for i in names.binaries[plain] if not baseline.state.dead[i]]
+    if names.binaries(plain):
+        living = [i for i in names.binaries(plain) if not baseline.state.dead[i]]
     others = sorted(
         {
             model.bin_name[i]
@@ -322,7 +328,7 @@ def _kept(model: ArchiveModel, names: Names, keep: Sequence[str]) -> Flags | Non
         source = names.source(name)
         if source is not None:
             immune[source] = True
-            immune[names.built.get(model.src_name[source - model.n_bin], [])] = True
+            immune[names.built(model.src_name[source - model.n_bin])] = True
     return immune
 
 
@@ -336,10 +342,9 @@ def _scope(model: ArchiveModel, names: Names, question: Question) -> Flags | Non
         scope[names.nodes(name)] = True
     for person in question.maintainers:
         needle = person.lower()
-        for i, people in enumerate(model.src_people):
-            if needle in people.lower():
-                scope[i + model.n_bin] = True
-                scope[names.built.get(model.src_name[i], [])] = True
+        theirs = {model.src_name[i] for i, people in enumerate(model.src_people) if needle in people.lower()}
+        scope[[i + model.n_bin for i, n in enumerate(model.src_name) if n in theirs]] = True
+        scope[[i for i, n in enumerate(model.bin_source_name) if n in theirs]] = True
     return scope
 
 
@@ -431,8 +436,8 @@ def _limits(model: ArchiveModel) -> list[str]:
     orphans = int((model.bin_source < 0).sum())
     if model.n_bin and orphans * 5 > model.n_bin:
         out.append(
-            f"{orphans:,} of {model.n_bin:,} binary packages of {model.architecture} have no source in the index "
-            "of sources: indices of different suites or dates may be mixed, or a component is missing"
+            f"{orphans:,} of {model.n_bin:,} binary packages of {model.architecture} have no source in the "
+            "index of sources: indices of different suites or dates may be mixed, or a component is missing"
         )
     if model.build_essential < 0:
         out.append(
@@ -448,18 +453,19 @@ def _consequences(model: ArchiveModel, outcome: Outcome) -> list[str]:
     if not gone:
         return []
     return [
-        f"{len(gone)} Essential packages leave {model.architecture} ({', '.join(gone[:6])}{', …' if gone[6:] else ''}): "
-        "no system can be set up there; the counts follow declared needs only"
+        f"{len(gone)} Essential packages leave {model.architecture} "
+        f"({', '.join(gone[:6])}{', …' if gone[6:] else ''}): no system can "
+        "be set up there; the counts follow declared needs only"
     ]
 
 
 def _base_sources(model: ArchiveModel, baseline: Baseline, outcome: Outcome) -> list[str]:
-    """Sources lost in the first round that build something in the closure of build-essential and Essential."""
-    first = {int(s) for s in outcome.levels["one"].sources}
-    if not first:
+    """Lost sources that build something in the closure of build-essential and Essential."""
+    lost = {int(s) for s in outcome.levels["full"].sources}
+    if not lost:
         return []
     inside = closure(model, baseline, _roots_of_everything(model))
-    hit = {int(model.bin_source[i]) for i in inside} & first
+    hit = {int(model.bin_source[i]) for i in inside} & lost
     return sorted(model.src_name[s - model.n_bin] for s in hit)
 
 
@@ -488,6 +494,28 @@ def closure(model: ArchiveModel, baseline: Baseline, roots: Sequence[int]) -> se
                 seen.add(best)
                 todo.append(best)
     return seen
+
+
+def bootstraps(model: ArchiveModel, baseline: Baseline, names: Names, name: str) -> list[dict[str, Any]]:
+    """The toolchain's bootstrap; for a package of defaults also that of what it depends on.
+
+    ``golang-go`` and ``default-jdk`` hold no compiler: they depend on the one that is.
+    """
+    first = bootstrap(model, baseline, names, name)
+    out = [first]
+    plain = name.removeprefix("src:").removeprefix("bin:")
+    if first["verdict"] != "yes":
+        return out
+    base = closure(model, baseline, _roots_of_everything(model))
+    own = {model.bin_source_name[i] for i in names.binaries(plain)}
+    for i in names.binaries(plain)[:1]:
+        for clause in model.requires[i].tolist():
+            living = [c for c in model.candidates[clause].tolist() if not baseline.state.dead[c]]
+            if living and living[0] not in base and model.bin_source_name[living[0]] not in own:
+                own.add(model.bin_source_name[living[0]])
+                more = bootstrap(model, baseline, names, f"src:{model.bin_source_name[living[0]]}")
+                out.append({**more, "tool": name, "via": model.bin_name[living[0]]})
+    return out
 
 
 _PROFILE = re.compile(r"<([^<>]+)>")
@@ -628,7 +656,7 @@ def _today(
                 "binaries_need_at_run_time": len([i for i in runs.tolist() if i not in removed]),
             }
         )
-        answer.bootstrap.append(bootstrap(model, baseline, names, name))
+        answer.bootstrap.extend(bootstraps(model, baseline, names, name))
         for package in question.packages:
             if names.nodes(package):
                 answer.needs.append(

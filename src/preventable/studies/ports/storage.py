@@ -25,11 +25,18 @@ from preventable.studies.ports.fixpoint import Propagation
 from preventable.studies.ports.model import ArchiveModel, Policy, Rows
 
 _FORMAT = 1
-_NAMES = (
-    "bin_name bin_version bin_source_name bin_priority src_name src_version src_people clause_text".split()
-)
-_ARRAYS = "bin_source bin_all bin_stale bin_essential src_newest src_any".split()
-_ROWS = "requires candidates conflicts".split()
+_NAMES = [
+    "bin_name",
+    "bin_version",
+    "bin_source_name",
+    "bin_priority",
+    "src_name",
+    "src_version",
+    "src_people",
+    "clause_text",
+]
+_ARRAYS = ["bin_source", "bin_all", "bin_stale", "bin_essential", "src_newest", "src_any"]
+_ROWS = ["requires", "candidates", "conflicts"]
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -108,28 +115,25 @@ def load(folder: Path, key: str) -> Prepared | None:
         document = msgspec.msgpack.decode((folder / f"{key}.model").read_bytes())
         if document["format"] != _FORMAT:
             return None
-        arrays = {
-            name: np.frombuffer(raw, dtype=np.dtype(kind)) for name, (kind, raw) in document["arrays"].items()
-        }
+        arrays = {name: np.frombuffer(raw, dtype=np.dtype(kind)) for name, (kind, raw) in document["arrays"].items()}
         names = {
-            name: joined.split("\n")
-            if joined or len(arrays["bin_all" if name[0] == "b" else "src_any"])
-            else []
+            name: joined.split("\n") if joined or len(arrays["bin_all" if name[0] == "b" else "src_any"]) else []
             for name, joined in document["names"].items()
         }
 
         def rows(name: str) -> Rows:
             return Rows(arrays[f"{name}.starts"], arrays[f"{name}.values"])
 
-        model = ArchiveModel(
-            suite=document["suite"],
-            architecture=document["architecture"],
-            policy=msgspec.convert(document["policy"], Policy),
-            build_essential=document["build_essential"],
+        members: dict[str, Any] = {
+            "suite": document["suite"],
+            "architecture": document["architecture"],
+            "policy": msgspec.convert(document["policy"], Policy),
+            "build_essential": document["build_essential"],
             **names,
             **{name: arrays[name] for name in _ARRAYS},
             **{name: rows(name) for name in _ROWS},
-        )
+        }
+        model = ArchiveModel(**members)
         state = Propagation(model, rows("need_of"), rows("offer_of"))
         for name in ("dead", "left", "cause", "when"):
             setattr(state, name, arrays[f"state.{name}"].copy())

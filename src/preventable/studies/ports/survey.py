@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import warnings
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +86,7 @@ def survey(
         )
         wanted = list(architectures) or have
         present = [a for a in wanted if a in snapshot.packages or ("all" in snapshot.packages and a in have)]
-        size = sum(len(f.data) for files in snapshot.packages.values() for f in files)
+        size = sum(f.size for files in snapshot.packages.values() for f in files)
         count = min(workers or os.cpu_count() or 1, len(present))
         if size < _WORTH_A_PROCESS_BYTES:
             count = min(count, 1)
@@ -97,11 +95,12 @@ def survey(
         for arch in wanted:
             if arch not in present:
                 snapshot.missing.setdefault(arch, f"no index of packages for {arch} was given")
-    if len(jobs) > 1 and any(
-        sum(len(f.data) for f in j.snapshot.sources) > _WORTH_A_PROCESS_BYTES for j in jobs
-    ):
+    if len(jobs) > 1 and any(sum(f.size for f in j.snapshot.sources) > _WORTH_A_PROCESS_BYTES for j in jobs):
+        import multiprocessing  # noqa: PLC0415  (slow: only for several architectures)
+        from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415
+
         with warnings.catch_warnings():
-            # NumPy's idle threads make newer Pythons warn about fork; the children start no threads of theirs.
+            # NumPy's idle threads make newer Pythons warn about fork; the children start none of theirs.
             warnings.simplefilter("ignore", DeprecationWarning)
             context = multiprocessing.get_context("fork")
             with ProcessPoolExecutor(min(workers or os.cpu_count() or 1, len(jobs)), context) as pool:
@@ -140,8 +139,9 @@ def _without_packages(
     for arch, reason in sorted(snapshot.missing.items()):
         answer = Answer(snapshot.suite, arch)
         answer.limits.append(
-            f"{snapshot.suite}:{arch}: {reason}; only the index of sources was used: which sources name the tool "
-            "in a build dependency that holds there. What can be installed, and every further step, is unknown"
+            f"{snapshot.suite}:{arch}: {reason}; only the index of sources was used: which sources name the "
+            "tool in a build dependency that holds there. What can be installed, and every further step, is "
+            "unknown"
         )
         needs = named_needs(sources, shop.pool, arch, policy, tool_names)
         for level in ("one", "two", "full"):

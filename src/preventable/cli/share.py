@@ -1,0 +1,65 @@
+"""``preventable share``: which share is memory safety, under every definition."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+import msgspec
+
+from preventable.cli import output
+from preventable.cli.feeds import evidence_of, feed_options, filter_options, filters_of, open_case, warn_of_rows
+from preventable.errors import UsageError
+from preventable.studies.population import select
+from preventable.studies.share import ShareRow, share
+
+COLUMNS = ("methodology", "period", "component", "count", "total", "unknown", "share", "low", "high", "estimator")
+
+
+@click.command("share")
+@feed_options
+@click.option("-m", "--methodology", "methodologies", multiple=True, help="Only these definitions; repeatable.")
+@click.option("--period", type=click.Choice(["year", "quarter", "month", "all"]), default="year", show_default=True)
+@click.option("--by-component", is_flag=True, help="Also one row per component.")
+@filter_options
+@output.format_option()
+@output.quiet_option()
+def command(
+    methodologies: tuple[str, ...], period: str, by_component: bool, fmt: str, quiet: bool, **values: Any
+) -> None:
+    """Share of the records that is memory safety, by definition, period and component.
+
+    `total` includes records of unknown class; pooled rows say `all`. Without --advisories the embedded facts about
+    Linux are used.
+
+    \b
+    Example: preventable share --advisories vulns/ --period all --format json
+    """
+    filters = filters_of(values)
+    case = open_case(None, values.pop("case_file"))
+    if unknown := [m for m in methodologies if m not in case.taxonomy.methodologies]:
+        raise UsageError(
+            f"no methodology {unknown[0]!r}", hint=f"Methodologies: {', '.join(case.taxonomy.methodologies)}"
+        )
+    evidence = evidence_of(case, path=None, quiet=quiet, **values)
+    population = select(evidence, filters)
+    rows: list[ShareRow] = share(
+        population,
+        case.taxonomy,
+        methodologies=methodologies or None,
+        period=period,  # type: ignore[arg-type]  # the choices above are its values
+        by_component=by_component,
+    )
+    output.write_rows(
+        [msgspec.structs.asdict(r) for r in rows],
+        fmt,
+        kind="share",
+        columns=COLUMNS,
+        inputs=evidence.reports,
+        dated_by=population.by,
+        undated=population.undated,
+        withdrawn=population.withdrawn,
+        without_severity=population.without_severity,
+    )
+    if warn_of_rows(evidence, quiet=quiet):
+        raise click.exceptions.Exit(1)

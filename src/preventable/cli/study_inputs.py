@@ -1,0 +1,81 @@
+"""Arguments that ``compare``, ``lifetimes`` and ``claims`` have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from preventable.classify.labeller import label_records
+from preventable.cli.feeds import AdvisoriesSection
+from preventable.readers.case_file import CaseFile, find_case_file, parse_case, read_case_file
+from preventable.studies.setting import EMBEDDED_CASE, Inputs, Labeller, text_of
+from preventable.taxonomy.loader import load_taxonomy
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def study_options(function: F) -> F:
+    """FEEDS, ``--advisories``, ``--case``, ``--releases`` and ``--repository``."""
+    for decorate in (
+        click.option(
+            "--repository",
+            type=click.Path(path_type=Path),
+            help="A git clone that dates versions and commits.",
+        ),
+        click.option("--releases", metavar="FILE", help="Release dates per version (endoflife.date's shape)."),
+        click.option("--case", type=click.Path(path_type=Path), help="The case file; ./preventable.toml by default."),
+        click.option("-a", "--advisories", multiple=True, metavar="FEED", help="A feed; the same as an argument."),
+        click.argument("feeds", nargs=-1, metavar="[FEEDS]..."),
+    ):
+        function = decorate(function)
+    return function
+
+
+def case_at(case: Path | None, feeds: Sequence[str] = ()) -> tuple[CaseFile | None, Path]:
+    """The case file and the directory that its names are relative to.
+
+    Without a case file there are defaults; without feeds too it is the embedded Linux case.
+    """
+    path = case / "preventable.toml" if case is not None and case.is_dir() else case
+    if path is None:
+        path = find_case_file(Path())
+        if path is None and not feeds:
+            click.echo("no case and no feeds were given: using the embedded facts about Linux", err=True)
+            return parse_case(*text_of(EMBEDDED_CASE, Path())), Path()
+        if path is None:
+            return None, Path()
+    return read_case_file(path), path.parent
+
+
+def feeds_of(case: CaseFile | None, base: Path, given: Sequence[str]) -> list[str]:
+    """The feeds that were given, else those of ``[advisories]``."""
+    section = case.decode("advisories", AdvisoriesSection) if case is not None and not given else None
+    return list(given) or [str(base / name) for name in (section.locations if section else ())]
+
+
+def labeller(base: Path) -> Labeller:
+    """The labeller, blind to path and language: by CWE where one decides, else by the words."""
+    taxonomy = load_taxonomy(base)
+    return lambda advisories: {label.advisory: label for label in label_records(advisories, taxonomy)}
+
+
+def warn_losses(inputs: Inputs, *, quiet: bool) -> None:
+    """Say on standard error what was not read or not dated; never silently."""
+    for report in inputs.reports:
+        if report.failed:
+            what = "release dates are unknown" if report.format == "releases" else "records could not be read"
+            click.echo(f"{report.location}: {report.failed:,} {what}", err=True)
+    for reason, count in inputs.events.undated.items():
+        click.echo(f"{count:,} records are not dated: {reason}", err=True)
+    if not inputs.labelled:
+        click.echo("no record has a weakness class: only counts over all classes are given", err=True)
+    if not quiet:
+        click.echo(f"fixes from {inputs.start} to {inputs.end} count; the data end on {inputs.data_date}", err=True)
+
+
+def partial(inputs: Inputs) -> bool:
+    """Whether advisories were lost: the result is then partial, and the exit status 1."""
+    return any(report.failed for report in inputs.reports if report.format != "releases")

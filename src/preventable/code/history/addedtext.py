@@ -1,0 +1,148 @@
+"""The words of the source code that each commit added, read from the diffs of a replay as they pass.
+
+A shard collects them from the very diffs it parses anyway and writes them to one file at its end; the parts
+are put together by :mod:`preventable.code.origin.corpus`. Only the standard library: it runs in every shard.
+
+Added lines of one hunk are cut into pieces of :data:`PIECE_LINES`, so that a commit that adds a whole file
+is many small pieces and does not resemble everything.
+"""
+
+from __future__ import annotations
+
+import marshal
+import re
+import zlib
+from array import array
+from pathlib import Path
+
+PIECE_LINES = 10
+"""Added lines per piece."""
+SHORTEST_LINE = 4
+"""A line with fewer characters (whitespace apart), such as ``}``, says nothing about where it came from."""
+
+IDENTIFIER = re.compile(rb"[A-Za-z_\x80-\xff][\w\x80-\xff]{2,}")
+CODE_SUFFIXES = tuple(
+    f".{suffix}".encode()
+    for suffix in (
+        "c h cc cpp cxx hh hpp hxx inc inl m mm s asm y l rs go zig d swift java kt kts scala cs "
+        "js jsx mjs ts tsx py rb php pl pm lua sh tcl ml hs erl ex dart vb pas f f90"
+    ).split()
+)
+"""Endings of the paths, in lower case, that are read as source code."""
+_ASIDE = re.compile(
+    rb"(?:^|/)(?:tests?|testing|testdata|unittests?|docs?|documentation|examples?|samples?)/|"
+    rb"(?:^|/)(?:test_[^/]*|[^/]*_test|[^/]*\.test|[^/]*\.spec)\.[a-z]+$",
+    re.IGNORECASE,
+)
+KEYWORDS = frozenset(
+    b"if else elif while for foreach switch case default break return goto continue static const int char "
+    b"void unsigned signed long short float double struct enum union typedef sizeof size_t ssize_t null nil "
+    b"NULL bool true false True False None include define undef endif ifdef ifndef elif defined the and not "
+    b"inline extern this that with let mut pub use mod impl self Self match fn def class import from var "
+    b"function new public private protected final throw throws try catch except raise lambda".split()
+)
+"""Words that every file has."""
+
+
+def is_code(path: bytes) -> bool:
+    """Whether a path is source code that ships: not a test, an example or documentation.
+
+    Example:
+        >>> is_code(b"lib/url.c"), is_code(b"tests/unit/url.c"), is_code(b"docs/url.md")
+        (True, False, False)
+    """
+    return path.lower().endswith(CODE_SUFFIXES) and not _ASIDE.search(path)
+
+
+def line_key(line: bytes) -> int | None:
+    """A number for the text of a line whatever its whitespace; None when the line says too little."""
+    bare = b"".join(line.split())
+    if len(bare) < SHORTEST_LINE:
+        return None
+    return zlib.crc32(bare) << 16 | (len(bare) & 0xFFFF)
+
+
+_FUNCTION = re.compile(rb"([A-Za-z_][\w:~]*)\s*\(")
+_NAME = re.compile(rb"[A-Za-z_]\w*")
+
+
+def function_name(context: bytes) -> bytes:
+    """The name in what git prints after ``@@``: that of a function, else the last word, else empty.
+
+    Example:
+        >>> function_name(b"static int parse(char *text)"), function_name(b"struct state {")
+        (b'parse', b'state')
+    """
+    match = _FUNCTION.search(context)
+    if match:
+        return match[1]
+    names = _NAME.findall(context)
+    return names[-1] if names else b""
+
+
+class AddedText:
+    """What one shard saw.
+
+    ``pieces``: commit, function, path of each; ``words[starts[i]:starts[i + 1]]`` are the distinct words of
+    piece i. ``lines``: key and commit of each added line. ``files``: commit, path, old path plus one (0: the
+    file is new, the path itself: not renamed), lines added, for every file of code that a commit changed.
+    """
+
+    def __init__(self) -> None:
+        self._names: dict[bytes, int] = {}
+        self._vocabulary: dict[bytes, int] = dict.fromkeys(KEYWORDS, -1)
+        self._count = 0
+        self.pieces: array[int] = array("I")
+        self.starts: array[int] = array("I", (0,))
+        self.words: array[int] = array("I")
+        self.line_keys: array[int] = array("Q")
+        self.line_commits: array[int] = array("I")
+        self.files: array[int] = array("I")
+
+    def _name(self, name: bytes) -> int:
+        return self._names.setdefault(name, len(self._names))
+
+    def add(self, commit: int, path: bytes | None, old: bytes | None, section: bytes) -> None:
+        """Read the diff of one file.
+
+        Args:
+            commit: its index.
+            path, old: the file's path now and before, None where it did not exist.
+            section: the diff, with hunks that begin ``@@ -``.
+        """
+        if path is None or not is_code(path):
+            return
+        path_number = self._name(path)
+        vocabulary = self._vocabulary
+        total = 0
+        for hunk in section.split(b"\n@@ -")[1:]:
+            head, _, body = hunk.partition(b"\n")
+            added = [line[1:] for line in body.split(b"\n") if line[:1] == b"+"]
+            if not added:
+                continue
+            total += len(added)
+            function = self._name(function_name(head.partition(b" @@")[2]))
+            for start in range(0, len(added), PIECE_LINES):
+                lines = added[start : start + PIECE_LINES]
+                self.pieces.extend((commit, function, path_number))
+                for word in set(IDENTIFIER.findall(b"\n".join(lines))):
+                    number = vocabulary.get(word)
+                    if number is None:
+                        number = vocabulary[word] = self._count
+                        self._count += 1
+                    if number >= 0:
+                        self.words.append(number)
+                self.starts.append(len(self.words))
+                for line in lines:
+                    key = line_key(line)
+                    if key is not None:
+                        self.line_keys.append(key)
+                        self.line_commits.append(commit)
+        self.files.extend((commit, path_number, 0 if old is None else self._name(old) + 1, total))
+
+    def save(self, path: str) -> None:
+        """Write all of it to a file."""
+        words = [word for word, number in self._vocabulary.items() if number >= 0]
+        parts = (self.pieces, self.starts, self.words, self.line_keys, self.line_commits, self.files)
+        with Path(path).open("wb") as file:
+            marshal.dump((list(self._names), words, *[part.tobytes() for part in parts]), file)

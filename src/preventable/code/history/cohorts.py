@@ -1,0 +1,141 @@
+"""Surviving lines by cohort, language and component at chosen commits of a replay."""
+
+from __future__ import annotations
+
+from array import array
+from collections import defaultdict
+from collections.abc import Callable, Collection, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from preventable.code.history.diffparse import Change
+from preventable.code.history.tree import UNKNOWN, FileLines, Tree
+
+Counts = npt.NDArray[np.int64]
+
+
+class Groups:
+    """Numbers the pairs of language and component that paths fall into.
+
+    Args:
+        language_of, component_of: functions of a path.
+    """
+
+    def __init__(self, language_of: Callable[[str], str], component_of: Callable[[str], str]) -> None:
+        self._language_of = language_of
+        self._component_of = component_of
+        self.pairs: list[tuple[str, str]] = []
+        self._numbers: dict[tuple[str, str], int] = {}
+        self._of_path: array[int] = array("I")
+
+    def of_paths(self, names: Sequence[bytes]) -> array[int]:
+        """The group of every path, by path number; ``names`` may only have grown since the last call."""
+        known = self._of_path
+        for raw in names[len(known) :]:
+            name = raw.decode("utf-8", "backslashreplace")
+            pair = (self._language_of(name), self._component_of(name))
+            number = self._numbers.get(pair)
+            if number is None:
+                number = self._numbers[pair] = len(self.pairs)
+                self.pairs.append(pair)
+            known.append(number)
+        return known
+
+
+class SnapshotCount:
+    """What one commit holds.
+
+    Attributes:
+        touched, substantive: lines, shape (groups, cohorts + 1); the last column is ``unknown``.
+        files, binary_files: text and binary files.
+    """
+
+    def __init__(self, touched: Counts, substantive: Counts, files: int, binary_files: int) -> None:
+        self.touched = touched
+        self.substantive = substantive
+        self.files = files
+        self.binary_files = binary_files
+
+
+class CohortCounter:
+    """An observer that counts lines by cohort at chosen commits.
+
+    Args:
+        wanted: indices of the commits.
+        cohorts: cohort of each commit, -1 for unknown.
+        groups: how paths fall into groups.
+        substantive: whether the substantive age is kept.
+    """
+
+    def __init__(self, wanted: Collection[int], cohorts: Sequence[int], groups: Groups, *, substantive: bool) -> None:
+        self.before: Collection[int] = ()
+        self.after = frozenset(wanted)
+        self.groups = groups
+        self.counts: dict[int, SnapshotCount] = {}
+        known = [c for c in cohorts if c >= 0]
+        self.first_cohort = min(known, default=0)
+        self.width = max(known, default=0) - self.first_cohort + 2
+        column = np.asarray(cohorts, dtype=np.int64) - self.first_cohort
+        column[np.asarray(cohorts) < 0] = self.width - 1
+        self._column = column
+        self._substantive = substantive
+
+    def see_before(self, index: int, tree: Tree, changes: Sequence[Change]) -> None:
+        """Nothing to see: counts are taken after a commit."""
+
+    def see_after(self, index: int, tree: Tree) -> None:
+        """Count the lines after commit ``index``."""
+        group_of = self.groups.of_paths(tree.paths.names)
+        touched: dict[int, list[array[int]]] = defaultdict(list)
+        substantive: dict[int, list[array[int]]] = defaultdict(list)
+        files = binary = 0
+        for number, lines in tree.items():
+            if isinstance(lines, FileLines):
+                group = group_of[number]
+                touched[group].append(lines.touched)
+                substantive[group].append(lines.substantive)
+                files += 1
+            else:
+                binary += 1
+        counted = self._count(touched)
+        self.counts[index] = SnapshotCount(
+            counted, self._count(substantive) if self._substantive else counted, files, binary
+        )
+
+    def _count(self, arrays: dict[int, list[array[int]]]) -> Counts:
+        counts = np.zeros((len(self.groups.pairs), self.width), dtype=np.int64)
+        for group, parts in arrays.items():
+            indices = np.frombuffer(b"".join(parts), dtype=np.uint32)
+            if not indices.size:
+                continue
+            if indices.max() == UNKNOWN:
+                known = indices[indices != UNKNOWN]
+                counts[group, -1] += indices.size - known.size
+                indices = known
+            counts[group] += np.bincount(self._column[indices], minlength=self.width)
+        return counts
+
+
+class ChurnByQuarter:
+    """Counts lines added and removed by quarter and language of the path.
+
+    Args:
+        cohorts: quarter of each commit, -1 for unknown.
+        language_of: function of a path.
+    """
+
+    def __init__(self, cohorts: Sequence[int], language_of: Callable[[str], str]) -> None:
+        self._cohorts = cohorts
+        self._language_of = language_of
+        self._languages: dict[bytes, str] = {}
+        self.counts: dict[tuple[int, str], list[int]] = {}
+        """(quarter, language) → [lines added, lines removed]."""
+
+    def __call__(self, commit: int, path: bytes, added: int, removed: int) -> None:
+        language = self._languages.get(path)
+        if language is None:
+            language = self._languages[path] = self._language_of(path.decode("utf-8", "replace"))
+        cell = self.counts.setdefault((self._cohorts[commit], language), [0, 0])
+        cell[0] += added
+        cell[1] += removed

@@ -1,0 +1,1 @@
+"""Which commits brought a fault: candidates with weights, from the pass that replays a history."""

@@ -1,0 +1,148 @@
+"""What every commit of a history added, as sparse tables: pieces of code by word, lines by text, files.
+
+Put together from the files that the shards of a replay leave (see
+:mod:`preventable.code.history.addedtext`). Rows are in the order of the commits.
+"""
+
+from __future__ import annotations
+
+import marshal
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+Integers = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
+
+
+class Corpus:
+    """The code that was added, commit by commit.
+
+    Args:
+        directory: where the shards left their files.
+        commits: number of commits in the history.
+
+    Attributes:
+        vocabulary: word → column.
+        word_weight: shape (words,), log((commits + 1) / commits that added the word).
+        word_first: shape (words,), index of the first commit that added the word.
+        piece_commit, piece_function: shape (pieces,), ascending by commit; a name's number.
+        piece_norm: shape (pieces,), Euclidean length of a piece's weighted words.
+        novelty: shape (commits,), share of a commit's distinct lines that no earlier commit had added.
+        new_words: shape (commits,), words that no earlier commit had added.
+    """
+
+    def __init__(self, directory: str | Path, commits: int) -> None:
+        self.commits = commits
+        self.vocabulary: dict[bytes, int] = {}
+        self.names: dict[bytes, int] = {}
+        pieces, lengths, words, keys, key_commits, files = self._read(Path(directory))
+        order = np.argsort(pieces[:, 0], kind="stable")
+        starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        self.piece_commit = pieces[order, 0]
+        self.piece_function = pieces[order, 1]
+        by_piece = sparse.csr_matrix(
+            (np.ones(len(words), np.float32), words, starts), shape=(len(pieces), len(self.vocabulary))
+        )[order]
+        self._by_word = by_piece.tocsc()
+        self._by_word.sort_indices()
+        self._count_words(by_piece)
+        self._index_lines(keys, key_commits)
+        self.files = files[np.argsort(files[:, 0], kind="stable")]
+        self.paths = {number: name for name, number in self.names.items()}
+
+    def _read(self, directory: Path) -> tuple[Integers, Integers, Integers, Integers, Integers, Integers]:
+        tables: list[tuple[Integers, ...]] = []
+        for file in sorted(directory.iterdir()):
+            names, words, *parts = marshal.loads(file.read_bytes())
+            raw = [np.frombuffer(p, np.uint64 if i == 3 else np.uint32) for i, p in enumerate(parts)]
+            pieces, starts, numbers, keys, key_commits, files = (a.astype(np.int64) for a in raw)
+            pieces, files = pieces.reshape(-1, 3), files.reshape(-1, 4)
+            name_map = np.array(
+                [self.names.setdefault(n, len(self.names)) for n in names] or [0], dtype=np.int64
+            )
+            word_map = np.array(
+                [self.vocabulary.setdefault(w, len(self.vocabulary)) for w in words] or [0], dtype=np.int64
+            )
+            pieces[:, 1:] = name_map[pieces[:, 1:]]
+            files[:, 1] = name_map[files[:, 1]]
+            renamed = files[:, 2] > 0
+            files[renamed, 2] = name_map[files[renamed, 2] - 1] + 1
+            tables.append((pieces, np.diff(starts), word_map[numbers], keys, key_commits, files))
+        if not tables:
+            none = np.zeros(0, np.int64)
+            return none.reshape(0, 3), none, none, none, none, none.reshape(0, 4)
+        joined = [np.concatenate(parts) for parts in zip(*tables, strict=True)]
+        return joined[0], joined[1], joined[2], joined[3], joined[4], joined[5]
+
+    def _count_words(self, by_piece: sparse.csr_matrix) -> None:
+        width = len(self.vocabulary)
+        rows = np.repeat(self.piece_commit, np.diff(by_piece.indptr))
+        pairs = np.unique(rows * max(width, 1) + by_piece.indices)
+        pair_commit, pair_word = pairs // max(width, 1), pairs % max(width, 1)
+        counts = np.bincount(pair_word, minlength=width)
+        self.word_weight: Floats = np.log((self.commits + 1) / np.maximum(counts, 1)).astype(np.float32)
+        self.word_first = np.full(width, self.commits, np.int64)
+        np.minimum.at(self.word_first, pair_word, pair_commit)
+        self.new_words = np.bincount(self.word_first[self.word_first < self.commits], minlength=self.commits)
+        order = np.argsort(pair_word, kind="stable")
+        self._word_commits = pair_commit[order]
+        self._word_starts = np.concatenate([[0], np.cumsum(counts)])
+        squared = sparse.csr_matrix(
+            (self.word_weight[by_piece.indices] ** 2, by_piece.indices, by_piece.indptr), shape=by_piece.shape
+        )
+        self.piece_norm: Floats = np.sqrt(np.asarray(squared.sum(1)).ravel()).astype(np.float32) + 1e-6
+
+    def _index_lines(self, keys: Integers, commits: Integers) -> None:
+        order = np.lexsort((commits, keys))
+        keys, commits = keys[order], commits[order]
+        fresh = np.ones(len(keys), bool)
+        fresh[1:] = (keys[1:] != keys[:-1]) | (commits[1:] != commits[:-1])
+        keys, self._line_commits = keys[fresh], commits[fresh]
+        self._line_keys, starts = np.unique(keys, return_index=True)
+        self._line_starts = np.append(starts, len(keys))
+        first = self._line_commits[starts] if len(keys) else commits[:0]
+        new = np.bincount(first, minlength=self.commits)
+        total = np.bincount(self._line_commits, minlength=self.commits)
+        self.novelty: Floats = (new / np.maximum(total, 1)).astype(np.float32)
+
+    def line_commits(self, key: int) -> Integers:
+        """The commits that added a line of this key, in order."""
+        at = int(np.searchsorted(self._line_keys, key))
+        if at == len(self._line_keys) or self._line_keys[at] != key:
+            return self._line_commits[:0]
+        found: Integers = self._line_commits[self._line_starts[at] : self._line_starts[at + 1]]
+        return found
+
+    def word_commits(self, word: int) -> Integers:
+        """The commits that added a word, in order."""
+        found: Integers = self._word_commits[self._word_starts[word] : self._word_starts[word + 1]]
+        return found
+
+    def resemblance(self, targets: list[list[int]]) -> tuple[Integers, Floats]:
+        """How much each commit resembles sets of words at its most similar piece.
+
+        cos(t, p) = sum of w² over the words of both / (|t| |p|),  w = word weight
+
+        Args:
+            targets: sets of words.
+        Returns:
+            the commits that share any word, ascending, shape (k,), and the largest cosine over the pieces of
+            each, shape (k, targets), in [0, 1].
+        """
+        columns = np.array(sorted({w for target in targets for w in target}), dtype=np.int64)
+        if not len(columns):
+            return columns, np.zeros((0, len(targets)), np.float32)
+        place = {int(word): i for i, word in enumerate(columns)}
+        weights = np.zeros((len(columns), len(targets)), np.float32)
+        for number, target in enumerate(targets):
+            at = [place[w] for w in target]
+            squared = self.word_weight[columns[at]] ** 2
+            weights[at, number] = squared / (np.sqrt(squared.sum()) + 1e-6)
+        chosen = self._by_word[:, columns].tocsr()
+        rows = np.flatnonzero(np.diff(chosen.indptr))
+        cosines = (chosen[rows] @ weights) / self.piece_norm[rows, None]
+        commits, starts = np.unique(self.piece_commit[rows], return_index=True)
+        return commits, np.maximum.reduceat(cosines, starts, axis=0)

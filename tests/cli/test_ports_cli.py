@@ -1,0 +1,232 @@
+"""``preventable ports``: rows, exit statuses, streams, the cache, and bad input."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MEMBERS = {
+    "arch",
+    "level",
+    "sources_unbuildable",
+    "binaries_uninstallable",
+    "essential",
+    "required",
+    "important",
+}
+SOURCES = """Package: rustc
+Binary: rustc
+Version: 1
+Architecture: any
+Maintainer: Rust Team <rust@example.org>
+Build-Depends: rustc:native
+
+Package: sqv
+Binary: sqv
+Version: 1
+Architecture: any
+Maintainer: Rust Team <rust@example.org>
+Build-Depends: rustc
+
+Package: apt
+Binary: apt
+Version: 1
+Architecture: any
+Maintainer: APT <apt@example.org>
+
+Package: user
+Binary: user
+Version: 1
+Architecture: any
+Maintainer: Someone <s@example.org>
+Build-Depends: apt
+"""
+BINARIES = """Package: build-essential
+Version: 1
+Architecture: ARCH
+Filename: x
+
+Package: rustc
+Version: 1
+Architecture: ARCH
+Filename: x
+
+Package: sqv
+Version: 1
+Architecture: ARCH
+Filename: x
+
+Package: apt
+Version: 1
+Architecture: ARCH
+Priority: required
+Depends: NEEDS
+Filename: x
+
+Package: user
+Version: 1
+Architecture: ARCH
+Priority: important
+Filename: x
+"""
+
+
+@pytest.fixture
+def indices(tmp_path: Path) -> Path:
+    (tmp_path / "Sources").write_text(SOURCES, encoding="utf-8")
+    for arch, needs in (("amd64", "sqv"), ("arm64", "sqv"), ("m68k", "build-essential")):
+        text = BINARIES.replace("ARCH", arch).replace("NEEDS", needs)
+        (tmp_path / f"Packages_{arch}").write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "XDG_CACHE_HOME": str(folder / "cache")}
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-m", "preventable", "ports", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+        cwd=folder,
+        timeout=120,
+    )
+
+
+def rows(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert document["kind"] == "ports"
+    result: list[dict[str, Any]] = document["results"]
+    return result
+
+
+def files(folder: Path, *arches: str) -> list[str]:
+    return [
+        "--sources",
+        str(folder / "Sources"),
+        "--packages",
+        *(str(folder / f"Packages_{a}") for a in arches or ("amd64",)),
+    ]
+
+
+def test_rows_for_every_architecture_and_level(indices: Path) -> None:
+    done = run(indices, "--remove", "rustc", "--archive", str(indices), "--format", "json")
+    found = rows(done)
+    assert [(r["arch"], r["level"]) for r in found] == [
+        (a, level) for a in ("amd64", "arm64", "m68k") for level in ("one", "two", "full")
+    ]
+    assert all(set(r) >= MEMBERS for r in found)
+    full = {r["arch"]: r for r in found if r["level"] == "full"}
+    assert full["amd64"]["sources_unbuildable"] == 3
+    assert full["amd64"]["required"] == ["apt"]
+    assert full["amd64"]["important"] == ["user"]
+    assert full["m68k"]["sources_unbuildable"] == 2
+
+
+def test_a_package_that_starts_to_need_a_tool(indices: Path) -> None:
+    words = ["apt", "--requires", "rustc", *files(indices, "amd64", "arm64"), "--without-toolchain", "arm64"]
+    found = rows(run(indices, *words, "--reasons", "--format", "json"))
+    full = {r["arch"]: r for r in found if r["level"] == "full"}
+    assert (full["amd64"]["sources_unbuildable"], full["arm64"]["sources_unbuildable"]) == (0, 2)
+    chain = next(r for r in full["arm64"]["reasons"] if r["package"] == "src:user")["chain"]
+    assert [s["package"] for s in chain] == ["src:user", "apt", "src:apt"]
+
+
+def test_lists_after_one_option(indices: Path) -> None:
+    words = ["--remove", "rustc", "--archive", str(indices), "--arch", "amd64", "m68k", "--format", "json"]
+    assert {r["arch"] for r in rows(run(indices, *words))} == {"amd64", "m68k"}
+
+
+def test_today(indices: Path) -> None:
+    done = run(
+        indices, "apt", "--requires", "rustc", "--today", *files(indices, "amd64", "m68k"), "--format", "json"
+    )
+    found = {r["arch"]: r for r in rows(done)}
+    assert found["amd64"]["sources_direct"] == 2
+    needs = {n["arch"]: n for n in json.loads(done.stdout)["needs"]}
+    assert needs["amd64"]["run_needs_package_built_with_it"] is True
+    assert needs["m68k"]["run_needs_package_built_with_it"] is False
+
+
+def test_only_a_maintainers_packages(indices: Path) -> None:
+    words = ["--remove", "rustc", *files(indices), "--maintainer", "apt@example.org", "--format", "json"]
+    full = rows(run(indices, *words))[-1]
+    assert (full["sources_unbuildable"], full["binaries_uninstallable"]) == (0, 1)
+
+
+@pytest.mark.parametrize("fmt", ["table", "csv", "markdown", "jsonl"])
+def test_formats(indices: Path, fmt: str) -> None:
+    done = run(indices, "--remove", "rustc", *files(indices), "--format", fmt)
+    assert done.returncode == 0
+    assert "amd64" in done.stdout
+    if fmt == "csv":
+        assert list(csv.DictReader(io.StringIO(done.stdout)))[-1]["sources_unbuildable"] == "3"
+
+
+def test_the_cache_gives_the_same_bytes(indices: Path) -> None:
+    words = ["--remove", "rustc", *files(indices), "--format", "json"]
+    first, second = run(indices, *words), run(indices, *words)
+    fresh = run(indices, *words, "--no-cache")
+    assert list((indices / "cache").rglob("*.model"))
+    assert first.stdout == second.stdout == fresh.stdout
+    model = next((indices / "cache").rglob("*.model"))
+    model.write_bytes(b"garbage")
+    assert run(indices, *words).stdout == first.stdout
+
+
+def test_an_architecture_without_packages_is_answered_from_sources(indices: Path) -> None:
+    done = run(indices, "--remove", "rustc", *files(indices), "--arch", "amd64", "hppa", "--format", "json")
+    assert done.returncode == 1
+    found = [r for r in json.loads(done.stdout)["results"] if r["arch"] == "hppa"]
+    assert [r["sources_unbuildable"] for r in found] == [2, None, None]
+    assert all(r["binaries_uninstallable"] is None for r in found)
+    assert "only the index of sources was used" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "says"),
+    [
+        ([], 2, "no tool was named"),
+        (["--remove", "rustcc"], 2, "Did you mean rustc"),
+        (["aptt", "--requires", "rustc", "--without-toolchain", "amd64"], 2, "Did you mean apt"),
+        (["--requires", "rustc"], 2, "needs the PACKAGE"),
+        (["--remove", "rustc", "--arch", "amd46"], 2, "amd64"),
+        (["--remove", "rustc", "--archive", "/nonexistent"], 3, "no such file or directory"),
+    ],
+)
+def test_bad_questions(indices: Path, words: list[str], status: int, says: str) -> None:
+    more = [] if "--archive" in words else files(indices)
+    done = run(indices, *words, *more)
+    assert done.returncode == status, done.stderr
+    assert says in done.stderr
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+
+
+def test_bad_files(indices: Path) -> None:
+    broken = indices / "broken"
+    broken.write_text(BINARIES.replace("ARCH", "amd64").replace("NEEDS", "sqv (>> "), encoding="utf-8")
+    words = ["--remove", "rustc", "--sources", str(indices / "Sources"), "--packages", str(broken)]
+    done = run(indices, *words, "--format", "json")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["read"]["failed"][0]["field"] == "Depends"
+    assert "line 20" in done.stderr
+    strict = run(indices, *words, "--strict")
+    assert strict.returncode == 3
+    assert "not a relation" in strict.stderr
+    swapped = run(indices, "--remove", "rustc", "--sources", str(indices / "Packages_amd64"))
+    assert swapped.returncode == 3
+    (indices / "cut.xz").write_bytes(b"\xfd7zXZ\x00\x00")
+    cut = run(indices, "--remove", "rustc", "--sources", str(indices / "cut.xz"))
+    assert cut.returncode == 3
+    assert "damaged or truncated" in cut.stderr

@@ -1,0 +1,134 @@
+"""Unsafe Rust is counted from the syntax tree; what cannot be known is not zero."""
+
+from __future__ import annotations
+
+import pytest
+
+from preventable.code.unsafe_rust import COUNT_NAMES, UnsafeCounts, measure_rust
+
+
+def counts(source: str) -> UnsafeCounts:
+    facts = measure_rust(source.encode())
+    assert facts.counts is not None, facts.indeterminate
+    return facts.counts
+
+
+def test_every_kind_of_unsafe_item_is_counted_once() -> None:
+    found = counts(
+        """
+        unsafe extern "C" { fn a(); unsafe fn b(); static X: i32; }
+        extern "C" { fn c(); }
+        #[unsafe(no_mangle)]
+        pub extern "C" fn d() {}
+        #[no_mangle]
+        pub unsafe extern "C" fn e(f: unsafe extern "C" fn(i32)) { unsafe { g() } }
+        unsafe impl Send for A {}
+        pub unsafe trait T { unsafe fn m(&self); }
+        """
+    )
+    assert found == UnsafeCounts(
+        unsafe_blocks=1,
+        unsafe_functions=3,
+        unsafe_impls=1,
+        unsafe_traits=1,
+        unsafe_lines=1,
+        unsafe_externs=1,
+        unsafe_attributes=1,
+        unsafe_function_types=1,
+        extern_blocks=2,
+        foreign_functions=3,
+        exported_functions=2,
+    )
+
+
+def test_macro_bodies_are_counted_apart() -> None:
+    found = counts(
+        """
+        macro_rules! q { ($x:expr) => {
+            unsafe { $x }
+            unsafe impl S for T {}
+            $( unsafe fn z() {} )*
+            unsafe extern "C" fn y() {}
+        }; }
+        fn h() { foo!(unsafe { 1 }, x as unsafe extern "C" fn(i32)); }
+        """
+    )
+    assert (found.unsafe_blocks, found.unsafe_functions, found.unsafe_impls) == (0, 0, 0)
+    assert (found.macro_unsafe_blocks, found.macro_unsafe_functions, found.macro_unsafe_impls) == (2, 2, 1)
+    assert found.unsafe_lines == 0
+
+
+def test_words_in_comments_strings_and_names_are_not_unsafe_code() -> None:
+    found = counts('// unsafe { }\n/* unsafe fn f() */\nconst S: &str = "unsafe { x }";\nfn unsafe_looking() {}\n')
+    assert found == UnsafeCounts()
+
+
+@pytest.mark.parametrize(
+    ("source", "documented"),
+    [
+        ("fn f() {\n    // SAFETY: fine\n    unsafe { g() };\n}", 1),
+        ("fn f() {\n    // Safety: any case\n    unsafe { g() };\n}", 1),
+        ("fn f() {\n    // SAFETY: over\n    // two lines\n    let x = unsafe { g() };\n}", 1),
+        (
+            "fn f() {\n    // SAFETY: above all\n    let x = h(\n        1,\n        unsafe { g() },\n    );\n}",
+            1,
+        ),
+        ("fn f() {\n    /* SAFETY: beside */ unsafe { g() };\n}", 1),
+        ("fn f() {\n    unsafe {\n        // SAFETY: inside\n        g()\n    };\n}", 1),
+        ("fn f() {\n    // SAFETY: with an attribute\n    #[allow(x)]\n    unsafe { g() };\n}", 1),
+        ("/* SAFETY: block\n * comment\n */\nunsafe impl Send for A {}", 1),
+        ("fn f() {\n    // SAFETY: too far\n    let y = 1;\n    unsafe { g() };\n}", 0),
+        ("fn f() {\n    // careful\n    unsafe { g() };\n}", 0),
+        ("// SAFETY: only the first\nunsafe impl Send for A {}\nunsafe impl Sync for A {}", 1),
+    ],
+)
+def test_a_safety_comment_must_stand_at_the_site(source: str, documented: int) -> None:
+    assert counts(source).safety_comments == documented
+
+
+def test_lines_inside_unsafe_are_lines_of_code_counted_once() -> None:
+    found = counts(
+        "unsafe fn f() {\n"  # counts: the body begins here
+        "    // a comment\n"
+        "\n"
+        "    /* another\n"
+        "       comment */\n"
+        "    unsafe { g() };\n"
+        "    h();\n"
+        "}\n"
+        "fn i() { let a = 1; }\n"
+    )
+    assert found.unsafe_lines == 4
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"), [(b"fn f( {", "does not parse (line 1)"), (b"fn f() { \xff }", "is not UTF-8 (byte 9)")]
+)
+def test_what_cannot_be_read_is_indeterminate_never_zero(source: bytes, reason: str) -> None:
+    facts = measure_rust(source)
+    assert facts.counts is None
+    assert facts.indeterminate == reason
+
+
+def test_contextual_keywords_of_new_editions_parse() -> None:
+    assert counts('unsafe extern "C" { pub safe fn a(); safe static X: i32; }').unsafe_externs == 1
+
+
+def test_an_empty_file_holds_nothing() -> None:
+    assert counts("") == UnsafeCounts()
+
+
+def test_sites_say_where_and_how() -> None:
+    facts = measure_rust(
+        b"fn f() {\n    // SAFETY: x\n    unsafe { g() }\n}\nmacro_rules! m { () => { unsafe { h() } } }\n"
+    )
+    assert [(s.kind, s.line, s.in_macro, s.documented) for s in facts.sites] == [
+        ("block", 3, False, True),
+        ("block", 5, True, False),
+    ]
+    assert facts.sites[0].text == "unsafe { g() }"
+
+
+def test_counts_add_up() -> None:
+    one = UnsafeCounts(*range(len(COUNT_NAMES)))
+    assert one + one == UnsafeCounts(*(2 * n for n in range(len(COUNT_NAMES))))

@@ -1,0 +1,184 @@
+"""Where indices come from: Release digests, signatures, directories, and a mirror on the loopback."""
+
+from __future__ import annotations
+
+import hashlib
+import lzma
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from preventable.errors import ArchiveError, InputError, UsageError
+from preventable.readers import debian_architecture, debian_release
+from preventable.readers.debian_archive import (
+    DigestMemo,
+    check_architecture,
+    from_directory,
+    from_files,
+    from_mirror,
+)
+from preventable.readers.debian_mirror import Mirror, Repository
+
+PACKAGES = b"Package: a\nVersion: 1\nArchitecture: amd64\nFilename: x\n"
+SOURCES = b"Package: a\nBinary: a\nVersion: 1\nArchitecture: any\nDirectory: x\n"
+
+
+def make_mirror(root: Path, suite: str = "sid", *, by_hash: bool = True) -> Path:
+    """A mirror's tree with one suite; the Release file lists the right digests."""
+    base = root / "dists" / suite
+    lines = []
+    for path, data in (
+        ("main/source/Sources.xz", lzma.compress(SOURCES)),
+        ("main/binary-amd64/Packages.xz", lzma.compress(PACKAGES)),
+    ):
+        file = base / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        digest = hashlib.sha256(data).hexdigest()
+        file.write_bytes(data)
+        if by_hash:
+            (file.parent / "by-hash" / "SHA256").mkdir(parents=True)
+            (file.parent / "by-hash" / "SHA256" / digest).write_bytes(data)
+        lines.append(f" {digest} {len(data)} {path}")
+    text = [
+        "Origin: Test",
+        f"Suite: {suite}",
+        f"Codename: {suite}",
+        "Date: Fri, 30 Oct 2026 08:08:01 UTC",
+        "Architectures: all amd64",
+        "Components: main",
+        f"Acquire-By-Hash: {'yes' if by_hash else 'no'}",
+        "SHA256:",
+        *lines,
+    ]
+    (base / "InRelease").write_text("\n".join(text) + "\n", encoding="utf-8")
+    return base
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    make_mirror(tmp_path)
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path)))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}/", tmp_path
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_directory_is_checked_against_its_release_file(tmp_path: Path) -> None:
+    make_mirror(tmp_path)
+    snapshot = from_directory(tmp_path, None, [])[0]
+    assert snapshot.suite == "sid"
+    assert snapshot.date is not None
+    assert snapshot.date.isoformat() == "2026-10-30"
+    assert all(f.checked.startswith("matches") for f in (*snapshot.sources, *snapshot.packages["amd64"]))
+    assert snapshot.signature.startswith("not signed")
+
+
+def test_a_digest_that_does_not_match_is_an_error(tmp_path: Path) -> None:
+    base = make_mirror(tmp_path)
+    file = base / "main/binary-amd64/Packages.xz"
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(bytes(data))
+    debian_archive_cache_clear()
+    with pytest.raises(ArchiveError, match="the SHA-256 is"):
+        from_directory(tmp_path, None, [])
+    file.write_bytes(bytes(data[:-9]))
+    with pytest.raises(ArchiveError, match="truncated, or of another snapshot"):
+        from_directory(tmp_path, None, [])
+
+
+def debian_archive_cache_clear() -> None:
+    from preventable.readers import debian_archive  # noqa: PLC0415  (reset between tests)
+
+    debian_archive._RELEASES.clear()
+
+
+def test_a_suite_that_a_directory_lacks_is_named(tmp_path: Path) -> None:
+    make_mirror(tmp_path)
+    with pytest.raises(UsageError, match="it has sid"):
+        from_directory(tmp_path, "trixie", [])
+
+
+def test_from_a_mirror(served: tuple[str, Path], tmp_path: Path) -> None:
+    uri, _ = served
+    mirror = Mirror([Repository(uri)], tmp_path / "cache")
+    snapshot = from_mirror("sid", ["amd64", "hppa"], ["main"], lambda: mirror)
+    assert [f.plain() for f in snapshot.packages["amd64"]] == [PACKAGES]
+    assert snapshot.sources[0].checked.startswith("matches the SHA-256")
+    assert "hppa" in snapshot.missing
+    assert len(list((tmp_path / "cache").iterdir())) == 2
+
+
+def test_a_mirror_without_the_suite_or_component(served: tuple[str, Path]) -> None:
+    mirror = Mirror([Repository(served[0])])
+    with pytest.raises(UsageError, match="has a suite 'nosuch'"):
+        from_mirror("nosuch", [], ["main"], lambda: mirror)
+    with pytest.raises(UsageError, match="no component 'contrib'"):
+        from_mirror("sid", [], ["contrib"], lambda: mirror)
+
+
+def test_a_mirror_whose_index_was_altered(served: tuple[str, Path]) -> None:
+    uri, root = served
+    for file in (root / "dists/sid/main/binary-amd64").rglob("*"):
+        if file.is_file():
+            file.write_bytes(file.read_bytes()[:-4] + b"xxxx")
+    with pytest.raises(ArchiveError, match="SHA-256"):
+        from_mirror("sid", ["amd64"], ["main"], lambda: Mirror([Repository(uri)]))
+
+
+def test_a_signature_that_does_not_fit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """gpgv's verdict decides; here a stand-in for gpgv that says BADSIG."""
+    tool = tmp_path / "gpgv"
+    tool.write_text("#!/bin/sh\necho '[GNUPG:] BADSIG 00 x'\nexit 1\n", encoding="utf-8")
+    tool.chmod(0o755)
+    ring = tmp_path / "ring.gpg"
+    ring.write_bytes(b"x")
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    data = b"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\nSHA256:\n"
+    with pytest.raises(InputError, match="does not fit"):
+        debian_release.read_release(data, "InRelease", keyring=ring)
+
+
+def test_unknown_architectures_get_the_nearest_names() -> None:
+    with pytest.raises(UsageError, match="amd64"):
+        check_architecture("amd46")
+    assert check_architecture("hppa") == "hppa"
+    assert debian_architecture.tuple_of("x32") == ("x32", "gnu", "linux", "amd64")
+
+
+def test_files_are_told_apart_by_content(tmp_path: Path) -> None:
+    (tmp_path / "one").write_bytes(SOURCES)
+    (tmp_path / "two").write_bytes(PACKAGES)
+    snapshot = from_files([tmp_path / "one", tmp_path / "two"], "x")
+    assert [f.kind for f in snapshot.sources] == ["Sources"]
+    assert list(snapshot.packages) == ["amd64"]
+
+
+def test_the_digest_memo_notices_changes(tmp_path: Path) -> None:
+    import os  # noqa: PLC0415  (only here)
+
+    file = tmp_path / "Packages"
+    file.write_bytes(PACKAGES)
+    os.utime(file, ns=(10**18, 10**18))
+    memo = DigestMemo(tmp_path / "memo")
+    first = from_files([file], "x", memo=memo)
+    memo.save()
+    again = DigestMemo(tmp_path / "memo")
+    assert again.get(file) is not None
+    assert (
+        from_files([file], "x", memo=again).packages["amd64"][0].digest == first.packages["amd64"][0].digest
+    )
+    file.write_bytes(PACKAGES.replace(b"Version: 1", b"Version: 2"))
+    assert again.get(file) is None
