@@ -110,9 +110,7 @@ def write_audit(
         OutputError: the directory already holds an audit, or cannot be written.
     """
     if (directory / "sample.csv").exists():
-        raise OutputError(
-            "the directory already holds an audit", file=str(directory), hint="Choose another with --out"
-        )
+        raise OutputError("the directory already holds an audit", file=str(directory), hint="Choose another with --out")
     try:
         directory.mkdir(parents=True, exist_ok=True)
         _write(directory / "sample.csv", ("id", "stratum"), [(a.id, name) for a, name in drawn])
@@ -244,8 +242,7 @@ def read_merged(path: Path, taxonomy: Taxonomy) -> list[Audited]:
 def write_merged(table: Sequence[Audited], path: Path) -> None:
     """Write the merged table."""
     rows = [
-        (r.id, r.reading_a, r.reading_b, r.final, "yes" if r.ambiguous else "no", r.note, r.reader_kind)
-        for r in table
+        (r.id, r.reading_a, r.reading_b, r.final, "yes" if r.ambiguous else "no", r.note, r.reader_kind) for r in table
     ]
     try:
         _write(path, MERGED, rows)
@@ -259,7 +256,9 @@ def write_disagreements(
     """A file to settle what the readings left open: one row per id, ``class`` and ``note`` to fill in."""
     path = directory / "disagreements.csv"
     kept = {row["id"]: row for row in _read(path, ("id", "class"))} if path.exists() else {}
-    rows = [(r["id"], r.get("reading_a", ""), r.get("reading_b", ""), r["class"], r.get("note", "")) for r in kept.values()]
+    rows = [
+        (r["id"], r.get("reading_a", ""), r.get("reading_b", ""), r["class"], r.get("note", "")) for r in kept.values()
+    ]
     rows += [(i, first[i].weakness, second[i].weakness, "", "") for i in ids if i not in kept]
     try:
         _write(path, ("id", "reading_a", "reading_b", "class", "note"), rows)
@@ -300,7 +299,9 @@ def _read(path: Path, needed: Sequence[str]) -> list[dict[str, str]]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", file=str(path), hint="See preventable audit draw") from error
+        raise InputError(
+            f"cannot be read: {error.strerror}", file=str(path), hint="See preventable audit draw"
+        ) from error
     except UnicodeDecodeError as error:
         raise FormatError("not UTF-8 text", file=str(path), hint="Save it as CSV, UTF-8") from error
     reader = csv.DictReader(text.splitlines())
