@@ -6,6 +6,7 @@ chance that a record counts under a methodology is the sum over the classes it c
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import as_file, files
@@ -256,13 +257,13 @@ def load_model(path: Path, taxonomy: Taxonomy | None = None) -> ModelLabeller:
         FormatError: the file is not a model, is damaged, or is of another version.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             card = msgspec.json.decode(archive["card"].tobytes(), type=Card)
             words = archive["words"].tobytes().split(b"\n")
             keys = np.cumsum(archive["key_steps"], dtype=np.uint64)
             weights = archive["weights"].astype(np.float32) * archive["scale"]
             bias = archive["bias"]
-    except (OSError, ValueError, KeyError, msgspec.MsgspecError) as error:
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, msgspec.MsgspecError) as error:
         raise FormatError(f"not a model: {error}", file=str(path), hint="Make one with preventable train") from error
     if card.version != MODEL_VERSION or weights.shape != (len(keys), len(card.classes)):
         raise FormatError(

@@ -10,7 +10,7 @@ import hashlib
 import io
 import zlib
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from importlib.resources import files
 from pathlib import Path
 
@@ -133,7 +133,7 @@ def assemble(
     rows: Sequence[_Row],
     taxonomy: Taxonomy,
     read: Mapping[str, str],
-    excluded: Collection[str],
+    excluded: Set[str],
 ) -> list[Example]:
     """Give every text the best label there is: a reading, a specific CWE, else the rules' word with little weight.
 
