@@ -191,7 +191,8 @@ class ModelLabeller:
             strict_mask,
             np.where((broad > 0.5)[:, None], broad_only, ~(strict_mask | broad_only)),
         )
-        return np.argmax(np.where(allowed, p, -1.0), axis=1)
+        chosen: npt.NDArray[np.intp] = np.argmax(np.where(allowed, p, -1.0), axis=1)
+        return chosen
 
     def _reasons(
         self, rows: Rows, chosen: npt.NDArray[np.intp], batch: Sequence[Advisory], count: int
@@ -240,7 +241,8 @@ def calibrated(p: F32, kernel: npt.NDArray[np.bool_], calibration: Calibration) 
     logit = np.log(inside / (1 - inside))
     slope = np.where(kernel, calibration.kernel[0], calibration.other[0])
     offset = np.where(kernel, calibration.kernel[1], calibration.other[1])
-    return (1.0 / (1.0 + np.exp(-(slope * logit + offset)))).astype(np.float32)
+    result: F32 = (1.0 / (1.0 + np.exp(-(slope * logit + offset)))).astype(np.float32)
+    return result
 
 
 @cache

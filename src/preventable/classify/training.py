@@ -44,6 +44,11 @@ MIN_RECORDS_PER_WORD = 8
 MIN_RECORDS_PER_KEY = 8
 MAX_FEATURES = 52_000
 PENALTY = 1e-5
+TEACHER_TRUST = 0.4
+DOUBT = 0.15
+"""A rule's label to which the first fit gives less than this is dropped."""
+SURE = 0.8
+SURE_WEIGHT = 0.2
 FOLDS = 4
 JUDGED = frozenset(("kernel", "nluedtke", "rustsec"))
 """Sources whose readings and CWEs are held out in turn."""
@@ -135,7 +140,7 @@ def assemble(
     read: Mapping[str, str],
     excluded: Set[str],
 ) -> list[Example]:
-    """Give every text the best label there is: a reading, a specific CWE, else the rules' word with little weight.
+    """Give every text the best label there is: a reading, a specific CWE, else the rules' word.
 
     Args:
         rows: texts.
@@ -174,21 +179,21 @@ def assemble(
 
 
 def _consequence(row: _Row, weakness: str, weight: float) -> tuple[str | None, float]:
-    """A CWE often names the trigger ("integer overflow") where the text names what memory suffers: the codebook wants that.
+    """A CWE often names the trigger ("integer overflow"); the codebook wants what the text says that memory suffers.
 
     Deep recursion is sometimes filed under a stack overflow's CWE; such a record teaches nothing.
     """
     if weakness in TRIGGERS:
         by_rules, _ = rule_label(matches(Advisory(row.id, "", "", row.title, row.text)))
         if by_rules in STRICT:
-            return by_rules, weight / 2
+            return by_rules, weight / 4
     if weakness == "spatial" and "recurs" in row.text.lower():
         return None, 0.0
     return weakness, weight
 
 
 def rule_label(found: Sequence[Match]) -> tuple[str | None, float]:
-    """The rules' class and how far to trust it: less from the body, much less when another class is nearly as strong."""
+    """The rules' class and how far to trust it: less from the body, much less when classes compete."""
     if not found:
         return None, 0.0
     best = found[0]
@@ -234,16 +239,14 @@ def train(
         x, targets, np.where(outside, 0, weights).astype(np.float32), penalty=PENALTY, iterations=iterations
     )
     fold = np.array([zlib.crc32(e.id.encode()) % FOLDS for e in examples])
+    weak = np.array([e.source == "kernel" and e.by in ("rules", "none") for e in examples])
     scores = np.zeros(targets.shape, dtype=np.float32)
     for k in range(FOLDS):
         out = outside & (fold == k)
-        fitted = fit_softmax(
-            x, targets, np.where(out, 0, weights).astype(np.float32),
-            penalty=PENALTY, start=start, iterations=iterations // 2,
-        )  # fmt: skip
+        fitted = _fit_doubting(x, targets, weights, weak, out, start, iterations // 2)
         scores[out] = x[out] @ fitted.weights_ + fitted.bias_
         said(f"fold {k + 1} of {FOLDS}")
-    final = fit_softmax(x, targets, weights, penalty=PENALTY, start=first, iterations=iterations // 2)
+    final = _fit_doubting(x, targets, weights, weak, np.zeros(len(weak), dtype=bool), first, iterations // 2)
     kernel = np.array([w.kernel for w in words])
     temperature, held_out, calibrations = _calibrate(examples, scores, judged, kernel, taxonomy)
     card = Card(
@@ -261,12 +264,40 @@ def train(
     return Trained(labeller, tuple(examples), held_out, judged)
 
 
+def _fit_doubting(
+    x: sparse.csr_matrix,
+    targets: F32,
+    weights: F32,
+    weak: npt.NDArray[np.bool_],
+    out: npt.NDArray[np.bool_],
+    start: Softmax,
+    iterations: int,
+) -> Softmax:
+    """Fit twice: the first fit, which trusts weak labels less, says which of them to drop and fills gaps it is sure of.
+
+    Rows of ``out`` take part in neither fit.
+    """
+    used = np.where(out, 0, weights).astype(np.float32)
+    teacher = fit_softmax(
+        x, targets, np.where(weak, used * TEACHER_TRUST, used), penalty=PENALTY, start=start, iterations=iterations
+    )
+    p = teacher.probabilities(x)
+    doubted = weak & (used > 0) & ((p * targets).sum(axis=1) < DOUBT)
+    sure = weak & ~out & ((used == 0) | doubted) & (p.max(axis=1) > SURE)
+    taught, trust = targets.copy(), used.copy()
+    trust[doubted] = 0
+    taught[sure] = 0
+    taught[sure, p[sure].argmax(axis=1)] = 1
+    trust[sure] = SURE_WEIGHT
+    return fit_softmax(x, taught, trust, penalty=PENALTY, start=teacher, iterations=iterations)
+
+
 def save(trained: Trained, path: Path) -> ModelLabeller:
     """Write the model file and read it back, so that what is measured is what ships."""
     model = trained.labeller
     arrays = model_arrays(model.words, model.vocabulary.keys, model.weights, model.bias, model.card)
     path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(path, **arrays)
+    np.savez_compressed(path, allow_pickle=False, **arrays)
     return load_model(path, model.taxonomy)
 
 

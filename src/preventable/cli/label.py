@@ -72,8 +72,8 @@ def label_row(
 ) -> dict[str, object]:
     """One line of output: the class that stands, what each source says, and why.
 
-    ``probabilities`` are the text's in any case. ``methodologies`` holds the chance that the record counts: 0 or 1 where
-    a CWE decides, the text's calibrated one otherwise, ``None`` where neither tells.
+    ``probabilities`` are the text's in any case. ``methodologies`` holds the chance that the record counts: 0 or 1
+    where a CWE decides, the text's calibrated one otherwise, ``None`` where neither tells.
     """
     label = by_cwe if by_cwe.weakness != UNKNOWN else by_text
     told = by_text.weakness != UNKNOWN

@@ -159,7 +159,7 @@ def kappa_range(positive_first: int, positive_second: int, total: int) -> tuple[
 def _standard_error(p: npt.NDArray[np.float64], kappa: float, n: int) -> float:
     n_classes = len(p)
     rows, columns = p.sum(axis=1), p.sum(axis=0)
-    observed, expected = float(np.trace(p)), float(rows @ columns)
+    expected = float(rows @ columns)
     diagonal = np.diag(p)
     a = float(diagonal @ (1 - (rows + columns) * (1 - kappa)) ** 2)
     weights = (columns[:, None] + rows[None, :]) ** 2

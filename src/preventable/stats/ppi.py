@@ -75,7 +75,8 @@ def ppi_share(
 
     The interval is Wilson's with the sample size at which a plain count would have that variance, after one imagined
     disagreement is added, so that it holds near 0 and 1 and where the audit shows no error. With fewer than five
-    audited records on either side, or fewer than 100 in all, the predictions are left out and the interval is Clopper and Pearson's, exact.
+    audited records on either side, or fewer than 100 in all, the predictions are left out and the interval is
+    Clopper and Pearson's, exact.
 
     Args:
         audited_truth: shape (n,), booleans, n >= 2.

@@ -1,4 +1,4 @@
-"""A share corrected for a labeller's known sensitivity and specificity, where no audited sample of these records exists."""
+"""A share corrected for a labeller's known sensitivity and specificity, where none of these records was audited."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def rogan_gladen(
     sensitivity, specificity = true_positive / positive, true_negative / negative
     if sensitivity + specificity <= 1:
         return NotAvailable(
-            f"sensitivity {sensitivity:.2f} and specificity {specificity:.2f} add up to 1 or less: the labels tell nothing"
+            f"sensitivity {sensitivity:.2f} and specificity {specificity:.2f} add up to 1 or less: labels tell nothing"
         )
     value = (flagged / total + specificity - 1) / (sensitivity + specificity - 1)
     low, high = lang_reiczigel(

@@ -1,8 +1,8 @@
 """An audit of one's own: draw records, let two people read them apart from each other, see how far they agree, merge.
 
-Files of an audit lie in one directory: ``sample.csv`` (id, stratum), ``sample.toml`` (how it was drawn), ``records.jsonl``
-(what to read, without any label), ``reading-a.csv`` and ``reading-b.csv`` (to fill in), later ``disagreements.csv`` (to
-settle). Only ids, classes and notes of one's own go into the merged table.
+Files of an audit lie in one directory: ``sample.csv`` (id, stratum), ``sample.toml`` (how it was drawn),
+``records.jsonl`` (what to read, without any label), ``reading-a.csv`` and ``reading-b.csv`` (to fill in), later
+``disagreements.csv`` (to settle). Only ids, classes and notes of one's own go into the merged table.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Shares with their labelling error: what the labels say, what the audit corrects them to, what the audit says alone."""
+"""Shares with their labelling error: by the labels, corrected by an audit, and by the audit alone."""
 
 from __future__ import annotations
 

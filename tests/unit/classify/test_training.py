@@ -10,8 +10,8 @@ import pytest
 from scipy import sparse
 
 from preventable.classify.regression import fit_softmax
-from preventable.classify.training import CLASSES, assemble, audit_ids, read_rows, readings, rule_label, save, train
 from preventable.classify.text_rules import matches
+from preventable.classify.training import CLASSES, assemble, audit_ids, read_rows, readings, rule_label, save, train
 from preventable.errors import FormatError, InputError
 from preventable.records import Advisory
 from preventable.taxonomy.loader import builtin
@@ -113,7 +113,11 @@ def test_a_small_training_learns_and_is_reproducible(tmp_path: Path) -> None:
         787: "an out of bounds write because the index is not checked against the size",
         79: "cross site scripting lets attackers inject script into the page",
     }
-    rows = [row(i, "vr", f"{text} number{i % 7}", [cwe]) for cwe, text in texts.items() for i in range(cwe * 40, cwe * 40 + 40)]
+    rows = [
+        row(i, "vr", f"{text} number{i % 7}", [cwe])
+        for cwe, text in texts.items()
+        for i in range(cwe * 40, cwe * 40 + 40)
+    ]
     read, digest = read_rows(write(tmp_path / "d.jsonl", rows))
     examples = assemble(read, builtin(), {}, frozenset())
     first = save(train(examples, digest, builtin(), iterations=15), tmp_path / "a.npz")
