@@ -26,6 +26,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "share": ("share", "share of records that is memory safety, under every definition"),
     "explain": ("explain", "one record: its labels and why, and what would touch it"),
     "label": ("label", "a class for every record of a file, with reasons"),
+    "audit": ("audit", "two readings of a random sample, and how far they agree"),
+    "train": ("train", "learn the text model again from labelled records"),
     "list": ("listing", "readers, methodologies, interventions, classes, with sources"),
     "facts": ("facts", "keep facts without prose; how the embedded case was made"),
     "census": ("census", "count what is there: lines, unsafe Rust, coupling; compare two trees"),
