@@ -129,11 +129,15 @@ def test_a_members_name_never_reaches_the_disk(tmp_path: Path) -> None:
 
 
 def test_damaged_archives_are_refused(tmp_path: Path) -> None:
+    tar_of(tmp_path / "p.tar", "w")
+    plain = (tmp_path / "p.tar").read_bytes()
     tar_of(tmp_path / "p.tar.gz", "w:gz")
-    data = (tmp_path / "p.tar.gz").read_bytes()
-    (tmp_path / "cut.tar.gz").write_bytes(data[: len(data) // 2])
+    packed = (tmp_path / "p.tar.gz").read_bytes()
+    (tmp_path / "cut.tar.gz").write_bytes(packed[: len(packed) // 2])
+    (tmp_path / "cut.tar.zst").write_bytes(zstandard.compress(plain)[:-40])
+    (tmp_path / "cut.tar").write_bytes(plain[:2048])
     (tmp_path / "bad.zip").write_bytes(b"PK\x03\x04" + b"\0" * 30)
-    for name in ("cut.tar.gz", "bad.zip"):
+    for name in ("cut.tar.gz", "cut.tar.zst", "cut.tar", "bad.zip"):
         with pytest.raises(ArchiveError, match="cannot be read"):
             census(tmp_path / name)
 
