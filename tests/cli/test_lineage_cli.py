@@ -221,10 +221,11 @@ def test_a_commit_of_very_many_files(histories: ModuleType, tmp_path: Path) -> N
     assert lineage(path)["snapshots"][-1]["lines"] == 2 * count
 
 
-def test_a_damaged_repository_is_an_error_not_a_crash(repo: Repo) -> None:
+@pytest.mark.parametrize("revision", ["HEAD^", "HEAD"])
+def test_a_damaged_repository_is_an_error_not_a_crash(repo: Repo, revision: str) -> None:
     repo.commit({"a.c": "1\n"}, Q1)
     repo.commit({"a.c": "2\n"}, Q2)
-    blob = repo.git("rev-parse", "HEAD^:a.c")
+    blob = repo.git("rev-parse", f"{revision}:a.c")
     (repo.path / ".git" / "objects" / blob[:2] / blob[2:]).unlink()
     assert "git" in lineage(repo.path, status=3)
 

@@ -7,7 +7,8 @@ weights of its own. Every key is ``zone << 48 | word << 32 | word << 16 | word``
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from itertools import chain, groupby, repeat
 
 import msgspec
 import numpy as np
@@ -196,14 +197,14 @@ def make_vocabulary(words: Sequence[bytes], keys: U64) -> Vocabulary:
     return Vocabulary(numbers, frozenset(numbers[t] for t in CHAIN_TERMS if t in numbers), keys, table)
 
 
-def keys_of(batch: Sequence[Words], words: dict[bytes, int], chain: frozenset[int]) -> tuple[U64, I32]:
+def keys_of(batch: Sequence[Words], words: dict[bytes, int], terms: frozenset[int]) -> tuple[U64, I32]:
     """All n-gram keys of a batch and the record each stands in, repeated as often as they occur."""
     get = words.get
     found_keys: list[U64] = []
     found_rows: list[I32] = []
-    titles = [[get(w, 0) for w in record.title] for record in batch]
-    bodies = [[get(w, 0) for w in record.body] for record in batch]
-    chains = [_chain(t, b, chain) for t, b in zip(titles, bodies, strict=True)]
+    titles = [list(map(get, record.title, repeat(0))) for record in batch]
+    bodies = [list(map(get, record.body, repeat(0))) for record in batch]
+    chains = [_chain(t, b, terms) for t, b in zip(titles, bodies, strict=True)]
     kernel = np.fromiter((record.kernel for record in batch), dtype=bool, count=len(batch))
     for zone, sequences, longest in (
         (TITLE, titles, 3),
@@ -251,7 +252,10 @@ def zone_of(key: int) -> int:
 
 def _scaled(columns: I32, rows: I32, keys: U64, n_rows: int) -> Rows:
     n_features = np.int64(max(len(keys), 1))
-    unique = np.unique(rows.astype(np.int64) * n_features + columns)
+    # Sorting is several times faster here than numpy.unique, which hashes.
+    unique = np.sort(rows.astype(np.int64) * n_features + columns)
+    if len(unique):
+        unique = unique[np.concatenate(([True], unique[1:] != unique[:-1]))]
     row, column = unique // n_features, (unique % n_features).astype(np.int32)
     zone = (keys[column] >> np.uint64(48)).astype(np.int64) if len(column) else np.zeros(0, dtype=np.int64)
     group = row * len(ZONES) + zone
@@ -268,12 +272,9 @@ def _slots(keys: U64) -> npt.NDArray[np.int64]:
     return (mixed >> np.uint64(64 - _TABLE_BITS)).astype(np.int64)
 
 
-def _chain(title: Iterable[int], body: Iterable[int], terms: frozenset[int]) -> list[int]:
-    chain: list[int] = []
-    for word in (*title, *body):
-        if word in terms and (not chain or chain[-1] != word):
-            chain.append(word)
-    return chain[:24]
+def _chain(title: list[int], body: list[int], terms: frozenset[int]) -> list[int]:
+    found = [word for word in title + body if word in terms]
+    return [word for word, _ in groupby(found)][:24]
 
 
 def _n_grams(sequences: Sequence[Sequence[int]], zone: int, longest: int) -> tuple[U64, I32]:
@@ -284,7 +285,7 @@ def _n_grams(sequences: Sequence[Sequence[int]], zone: int, longest: int) -> tup
     rows = np.repeat(np.arange(len(sequences), dtype=np.int32), lengths + 2)
     starts = np.cumsum(lengths + 2) - (lengths + 2)
     inside = np.arange(total) - np.repeat(starts, lengths + 2) < np.repeat(lengths, lengths + 2)
-    flat[inside] = np.fromiter((w for s in sequences for w in s), dtype=np.uint64, count=int(lengths.sum()))
+    flat[inside] = np.fromiter(chain.from_iterable(sequences), dtype=np.uint64, count=int(lengths.sum()))
     base = np.uint64(zone << 48)
     first = flat != 0
     keys = [base | flat[first] << np.uint64(32)]

@@ -18,8 +18,8 @@ _TABLE = bytes(i | 0x20 if 65 <= i <= 90 or 97 <= i <= 122 else 32 for i in rang
 
 _BOILERPLATE = "In the Linux kernel, the following vulnerability has been resolved:"
 
-_JOINED: tuple[tuple[bytes, bytes], ...] = tuple(
-    (f" {old} ".encode(), f" {new} ".encode())
+_JOINED: tuple[tuple[bytes, bytes, bytes], ...] = tuple(
+    (old.split()[0].encode(), f" {old} ".encode(), f" {new} ".encode())
     for old, new in (
         ("use after free", "use-after-free"),
         ("used after free", "use-after-free"),
@@ -91,6 +91,7 @@ _JOINED: tuple[tuple[bytes, bytes], ...] = tuple(
     )
 )
 
+_FIRST_WORDS = frozenset(first for first, _, _ in _JOINED)
 _TRACE_KEEP = ("BUG", "KASAN", "KMSAN", "KCSAN", "UBSAN", "WARNING", "refcount", "Unable to", "unable to", "Oops")
 
 
@@ -129,19 +130,22 @@ def words_of(title: str, text: str) -> Words:
 
 def without_trace(text: str) -> str:
     """The text without the lines of stack traces, registers and memory dumps; headlines of reports stay."""
-    kept = []
-    for line in text.split("\n"):
-        if "+0x" in line or "0000" in line or " R" in line or "[<" in line:
-            if not any(mark in line for mark in _TRACE_KEEP) and ("+0x" in line or "0000" in line or "[<" in line):
-                continue
-        kept.append(line)
-    return "\n".join(kept)
+    return "\n".join(
+        [
+            line
+            for line in text.split("\n")
+            if not ("+0x" in line or "0000" in line or "[<" in line) or any(mark in line for mark in _TRACE_KEEP)
+        ]
+    )
 
 
 def _split(text: str, extra: bytes = b"") -> list[bytes]:
-    raw = b" " + text.encode("ascii", "replace").translate(_TABLE) + b" " + extra
-    raw = b" " + b" ".join(raw.split()) + b" " if b"  " in raw else raw
-    for old, new in _JOINED:
-        if old in raw:
+    words = (text.encode("ascii", "replace").translate(_TABLE) + extra).split()
+    if _FIRST_WORDS.isdisjoint(words):
+        return words
+    firsts = _FIRST_WORDS.intersection(words)
+    raw = b" " + b" ".join(words) + b" "
+    for first, old, new in _JOINED:
+        if first in firsts and old in raw:
             raw = raw.replace(old, new)
     return raw.split()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from preventable.classify.labeller import label_by_cwe
-from preventable.classify.text_rules import label_by_rules
+from preventable.classify.model import default_model
 from preventable.cli import output
 from preventable.cli.feeds import columns_of
 from preventable.readers.base import Options
@@ -40,9 +40,20 @@ def command(file: str, format_name: str | None, columns: tuple[str, ...], strict
         quiet=quiet,
     )
     taxonomy = builtin()
+    model = default_model()
+    predicted = model.predict(loaded.advisories)
+    chances = predicted.probabilities.astype(float).round(4).tolist()
+    counted = {name: p.astype(float).round(4).tolist() for name, p in predicted.methodologies.items()}
     rows = [
-        label_row(record, label_by_cwe(record, taxonomy), label_by_rules(record), taxonomy)
-        for record in loaded.advisories
+        label_row(
+            record,
+            label_by_cwe(record, taxonomy),
+            by_text,
+            taxonomy,
+            dict(zip(model.classes, chances[i], strict=True)),
+            {name: p[i] for name, p in counted.items()},
+        )
+        for i, (record, by_text) in enumerate(zip(loaded.advisories, predicted.labels, strict=True))
     ]
     output.write_rows(rows, fmt, kind="label", columns=COLUMNS, inputs=[loaded.report])
     if loaded.report.failed:
@@ -51,10 +62,30 @@ def command(file: str, format_name: str | None, columns: tuple[str, ...], strict
         raise click.exceptions.Exit(1)
 
 
-def label_row(record: Advisory, by_cwe: Label, by_text: Label, taxonomy: Taxonomy) -> dict[str, object]:
-    """One line of output: the class that stands, what each source says, and why."""
+def label_row(
+    record: Advisory,
+    by_cwe: Label,
+    by_text: Label,
+    taxonomy: Taxonomy,
+    probabilities: dict[str, float],
+    counted: dict[str, float],
+) -> dict[str, object]:
+    """One line of output: the class that stands, what each source says, and why.
+
+    ``probabilities`` are the text's in any case. ``methodologies`` holds the chance that the record counts: 0 or 1
+    where a CWE decides, the text's calibrated one otherwise, ``None`` where neither tells.
+    """
     label = by_cwe if by_cwe.weakness != UNKNOWN else by_text
+    told = by_text.weakness != UNKNOWN
     cwe = taxonomy.cwe_of(label.weakness, label.cwe)
+    methodologies: dict[str, float | None] = {}
+    for m in taxonomy.methodologies.values():
+        if label.weakness == UNKNOWN:
+            methodologies[m.id] = None
+        elif label.source == "cwe":
+            methodologies[m.id] = float(m.counts(label.weakness, cwe))
+        else:
+            methodologies[m.id] = counted[m.id]
     reasons = [
         {"source": one.source, "kind": r.kind, "detail": r.detail, "said_by": r.said_by, "span": r.span}
         for one in (by_cwe, by_text)
@@ -64,11 +95,8 @@ def label_row(record: Advisory, by_cwe: Label, by_text: Label, taxonomy: Taxonom
         "id": record.id,
         "class": label.weakness,
         "source": label.source,
-        "probabilities": None,
-        "methodologies": {
-            m.id: None if label.weakness == UNKNOWN else float(m.counts(label.weakness, cwe))
-            for m in taxonomy.methodologies.values()
-        },
+        "probabilities": probabilities if told else None,
+        "methodologies": methodologies,
         "sources": {"cwe": by_cwe.weakness, "text": by_text.weakness},
         "reasons": reasons,
         "reason": reasons[0]["detail"] if reasons else None,

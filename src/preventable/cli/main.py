@@ -9,8 +9,10 @@ from __future__ import annotations
 import difflib
 import importlib
 import os
+import signal
 import sys
-from typing import NoReturn
+import threading
+from typing import Any, NoReturn
 
 import click
 
@@ -24,6 +26,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "share": ("share", "share of records that is memory safety, under every definition"),
     "explain": ("explain", "one record: its labels and why, and what would touch it"),
     "label": ("label", "a class for every record of a file, with reasons"),
+    "audit": ("audit", "two readings of a random sample, and how far they agree"),
+    "train": ("train", "learn the text model again from labelled records"),
     "list": ("listing", "readers, methodologies, interventions, classes, with sources"),
     "facts": ("facts", "keep facts without prose; how the embedded case was made"),
     "census": ("census", "count what is there: lines, unsafe Rust, coupling; compare two trees"),
@@ -38,8 +42,18 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
+class _ReaderGone(Exception):
+    """Whoever read our output closed it (``| head``). No ``OSError``, for click would end with status 1."""
+
+
 class LazyGroup(click.Group):
     """A group whose commands are imported when they are used, so that ``--help`` stays fast."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise _ReaderGone from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -48,6 +62,9 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"preventable.cli.{COMMANDS[cmd_name][0]}")
+        if hasattr(signal, "siginterrupt") and threading.current_thread() is threading.main_thread():
+            # Polars handles Ctrl-C by itself and lets a blocked read go on; a read of a pipe must end.
+            signal.siginterrupt(signal.SIGINT, True)
         command: click.Command = module.command
         return command
 
@@ -90,8 +107,8 @@ def main() -> NoReturn:
     except PreventableError as error:
         _say(f"error: {error}")
         sys.exit(error.exit_status)
-    except BrokenPipeError:
-        # The reader of our output went away (`| head`): not an error, and nothing more to say.
+    except _ReaderGone:
+        # Not an error, and nothing more to say.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except OSError as error:

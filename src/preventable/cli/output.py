@@ -67,8 +67,8 @@ def write_rows(
     if fmt == "json":
         write_json(envelope(kind, rows, inputs, **more))
     elif fmt == "jsonl":
-        for row in rows:
-            click.echo(msgspec.json.encode(row))
+        if rows:
+            click.echo(msgspec.json.Encoder().encode_lines(rows), nl=False)
     else:
         click.echo(render_rows(rows, fmt, columns), nl=False)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -10,10 +11,14 @@ import msgspec
 from preventable.cli import output
 from preventable.cli.feeds import evidence_of, feed_options, filter_options, filters_of, open_case, warn_of_rows
 from preventable.errors import UsageError
-from preventable.studies.population import select
+from preventable.studies.corrected import NO_AUDIT, corrected_share, fitting_audit, side_by_side
+from preventable.studies.population import ALL, select
 from preventable.studies.share import ShareRow, share
 
-COLUMNS = ("methodology", "period", "component", "count", "total", "unknown", "share", "low", "high", "estimator")
+COLUMNS = (
+    "methodology", "period", "component", "count", "total", "unknown", "share", "low", "high", "estimator", "corrected",
+    "corrected_low", "corrected_high", "audit_only", "audited",
+)  # fmt: skip
 
 
 @click.command("share")
@@ -21,16 +26,26 @@ COLUMNS = ("methodology", "period", "component", "count", "total", "unknown", "s
 @click.option("-m", "--methodology", "methodologies", multiple=True, help="Only these definitions; repeatable.")
 @click.option("--period", type=click.Choice(["year", "quarter", "month", "all"]), default="year", show_default=True)
 @click.option("--by-component", is_flag=True, help="Also one row per component.")
+@click.option(
+    "--audit", type=click.Path(path_type=Path), help="An audit table of these records (see preventable audit merge)."
+)
 @filter_options
 @output.format_option()
 @output.quiet_option()
 def command(
-    methodologies: tuple[str, ...], period: str, by_component: bool, fmt: str, quiet: bool, **values: Any
+    methodologies: tuple[str, ...],
+    period: str,
+    by_component: bool,
+    audit: Path | None,
+    fmt: str,
+    quiet: bool,
+    **values: Any,
 ) -> None:
     """Share of the records that is memory safety, by definition, period and component.
 
     `total` includes records of unknown class; pooled rows say `all`. Without --advisories the embedded facts about
-    Linux are used.
+    Linux are used. `share` is what the labels say; `corrected` and `audit_only` stand beside it where a random
+    sample of these records was read (for Linux: built in, read by models).
 
     \b
     Example: preventable share --advisories vulns/ --period all --format json
@@ -50,8 +65,22 @@ def command(
         period=period,  # type: ignore[arg-type]  # the choices above are its values
         by_component=by_component,
     )
+    audited = fitting_audit(population, case.taxonomy, audit)
+    beside = side_by_side(
+        corrected_share(
+            population,
+            audited,
+            case.taxonomy,
+            methodologies=methodologies or None,
+            period=period,  # type: ignore[arg-type]  # the choices above are its values
+        )
+    )
     output.write_rows(
-        [msgspec.structs.asdict(r) for r in rows],
+        [
+            msgspec.structs.asdict(r)
+            | (beside.get((r.methodology, r.period), NO_AUDIT) if r.component == ALL else NO_AUDIT)
+            for r in rows
+        ],
         fmt,
         kind="share",
         columns=COLUMNS,

@@ -42,7 +42,10 @@ class KernelCnaReader:
 
     def recognises(self, name: str, head: bytes) -> bool:
         layout = _LAYOUT.search(name)
-        return layout is not None and (layout[1] is not None or layout[3] != "json")
+        if layout is None:
+            # In a directory the table of dates is met before the records; it must not pass for a plain table.
+            return _PUBLISHED.search(name) is not None and head.startswith(b"cve,published")
+        return layout[1] is not None or layout[3] != "json"
 
     def read(self, members: Iterator[Member], sink: Sink, options: Options) -> None:
         records: list[Advisory] = []

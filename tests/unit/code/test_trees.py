@@ -97,6 +97,7 @@ def test_archives_are_the_same_tree_and_leave_nothing_behind(
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    monkeypatch.setattr("preventable.code.measure.MEMORY_DIRECTORY", str(scratch))
     path = tmp_path / f"p.{suffix}"
     if suffix == "zip":
         with zipfile.ZipFile(path, "w") as archive:
@@ -155,6 +156,13 @@ def test_a_work_tree_honours_gitignore(tmp_path: Path) -> None:
     rows = {(r.component, r.language): r.files for r in census(repo).rows}
     assert rows["src", "C"] == 2
     assert (".", "C") not in rows
+
+
+def test_a_directory_inside_a_work_tree_is_seen_as_git_sees_it(tmp_path: Path) -> None:
+    repo = make_repository(tmp_path)
+    write(repo, {".gitignore": b"*.gen.c\nrelease/\n", "src/x.gen.c": C, "release/r.c": C})
+    assert [(r.component, r.language) for r in census(repo / "src").rows] == [(".", "C"), (".", "C Header")]
+    assert facts(census(repo / "release")) == [(".", "C", "code", 1, 4)]
 
 
 def test_a_bare_repository_stands_for_its_head(tmp_path: Path) -> None:

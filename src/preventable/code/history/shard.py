@@ -14,6 +14,7 @@ path that is gone; ``weaves_w`` are its weaves with whitespace ignored.
 from __future__ import annotations
 
 import marshal
+import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -120,7 +121,13 @@ def run_shard(plan: Mapping[str, Any], out: IO[bytes]) -> None:
             respacer.resolve()
             if text is not None and chunk_end == chunks[-1][0]:
                 text.save(plan["text"])  # before the last frame: who has that may read the file
+            if chunk_end == chunks[-1][0]:
+                _finish(started)
             _send(out, (chunk_end, True, entries))
+
+
+def _finish(started: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Nothing is left to read; git must have come to its end in peace."""
     for process in started:
         if process.wait() != 0:
             raise RepositoryError(

@@ -1,0 +1,298 @@
+"""The learned labeller: text to calibrated class probabilities, with the words that decided. NumPy only.
+
+p = softmax(T * (x W + b)); x holds the n-grams of a record (``features``), W what training found (``training``). The
+chance that a record counts under a methodology is the sum over the classes it counts, calibrated once more.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from preventable.classify.features import (
+    STYLE,
+    ZONES,
+    Rows,
+    Vocabulary,
+    key_words,
+    make_vocabulary,
+    rows_of,
+    zone_of,
+)
+from preventable.classify.words import words_of
+from preventable.errors import FormatError
+from preventable.records import Advisory, Label, LabelReason, Span
+from preventable.taxonomy.loader import UNKNOWN, Methodology, Taxonomy, builtin
+
+F32 = npt.NDArray[np.float32]
+
+BATCH = 256
+"""Records scored at once: keeps the gathered weights in cache."""
+MODEL_VERSION = "1"
+_TIERS = (
+    frozenset(("spatial", "temporal", "initialization", "type")),
+    frozenset(("null", "race", "integer")),
+)
+"""Which class is given is decided from the top down: first whether any of these, then which one."""
+
+
+class Calibration(msgspec.Struct, frozen=True):
+    """logit p' = slope * logit p + offset, one pair for kernel commit messages and one for other texts."""
+
+    kernel: tuple[float, float] = (1.0, 0.0)
+    other: tuple[float, float] = (1.0, 0.0)
+
+
+class Card(msgspec.Struct, frozen=True):
+    """What a model file says about itself."""
+
+    version: str
+    classes: tuple[str, ...]
+    data_digest: str
+    rows: dict[str, int]
+    temperature: tuple[float, float]
+    """Of kernel texts, of others."""
+    calibrations: dict[str, Calibration]
+    """By methodology, and ``strict`` and ``broad`` in any case."""
+    licence: str
+    vocabulary: str
+
+
+class Prediction(msgspec.Struct, frozen=True):
+    """Labels with the probabilities behind them, in the order of the records."""
+
+    labels: tuple[Label, ...]
+    probabilities: F32
+    """Shape (n, c)."""
+    methodologies: dict[str, F32]
+    """By methodology, shape (n,)."""
+
+
+class ModelLabeller:
+    """Labels records by their title and text alone.
+
+    Args:
+        vocabulary: words and n-grams.
+        weights: shape (d, c), float32.
+        bias: shape (c,).
+        card: what the file says.
+        taxonomy: whose methodologies are reported.
+    """
+
+    def __init__(
+        self, vocabulary: Vocabulary, weights: F32, bias: F32, card: Card, taxonomy: Taxonomy | None = None
+    ) -> None:
+        self.card = card
+        self.classes = card.classes
+        self.taxonomy = taxonomy or builtin()
+        self.vocabulary = vocabulary
+        self.weights = weights
+        self.bias = bias
+        self.words = list(vocabulary.words)
+        self._centred = weights - weights.mean(axis=1, keepdims=True)
+
+    def label(self, advisory: Advisory) -> Label:
+        """The class of one record and the words that decided."""
+        return self.predict([advisory]).labels[0]
+
+    def __call__(self, advisories: Sequence[Advisory]) -> Sequence[Label]:
+        """Labels of many records, as everything that labels by text takes them."""
+        return self.predict(advisories).labels
+
+    def probabilities(self, advisories: Sequence[Advisory]) -> F32:
+        """Calibrated class probabilities, shape (n, c), columns as ``classes``."""
+        parts = [self._softmax(rows, kernel) for rows, kernel, _ in self._batches(advisories)]
+        return np.concatenate(parts) if parts else np.zeros((0, len(self.classes)), dtype=np.float32)
+
+    def predict(self, advisories: Sequence[Advisory], *, reasons: int = 4) -> Prediction:
+        """Labels, class probabilities and methodologies' probabilities.
+
+        Args:
+            advisories: any number of records.
+            reasons: how many deciding word groups to name per record; 0 is faster.
+        """
+        labels: list[Label] = []
+        found: list[F32] = []
+        methodologies: dict[str, list[F32]] = {m: [] for m in self.taxonomy.methodologies}
+        tiers = [np.array([c in tier for c in self.classes]) for tier in _TIERS]
+        for rows, kernel, batch in self._batches(advisories):
+            p = self._softmax(rows, kernel)
+            found.append(p)
+            for name, methodology in self.taxonomy.methodologies.items():
+                methodologies[name].append(self._methodology(name, methodology, p, kernel))
+            chosen = self._choose(p, kernel, tiers)
+            words = self._reasons(rows, chosen, batch, reasons)
+            empty = np.diff(rows.starts) <= 1
+            for advisory, c, row_p, why, nothing in zip(batch, chosen, p, words, empty, strict=True):
+                if nothing:
+                    labels.append(Label(advisory.id, UNKNOWN, "none"))
+                else:
+                    weakness = self.classes[c]
+                    cwe = self.taxonomy.cwe_of(weakness, None)
+                    first = LabelReason("model", f"{weakness} {row_p[c]:.0%}", "model")
+                    labels.append(Label(advisory.id, weakness, "model", cwe, (first, *why)))
+        return Prediction(
+            tuple(labels),
+            np.concatenate(found) if found else np.zeros((0, len(self.classes)), dtype=np.float32),
+            {m: np.concatenate(v) if v else np.zeros(0, dtype=np.float32) for m, v in methodologies.items()},
+        )
+
+    def scores(self, advisories: Sequence[Advisory]) -> F32:
+        """Uncalibrated scores, shape (n, c); for training and tests."""
+        parts = [self._scores(rows) for rows, _, _ in self._batches(advisories)]
+        return np.concatenate(parts) if parts else np.zeros((0, len(self.classes)), dtype=np.float32)
+
+    def _batches(
+        self, advisories: Sequence[Advisory]
+    ) -> Iterator[tuple[Rows, npt.NDArray[np.bool_], Sequence[Advisory]]]:
+        for start in range(0, len(advisories), BATCH):
+            batch = advisories[start : start + BATCH]
+            words = [words_of(a.title, a.text) for a in batch]
+            kernel = np.fromiter((w.kernel for w in words), dtype=bool, count=len(words))
+            yield rows_of(words, self.vocabulary), kernel, batch
+
+    def _scores(self, rows: Rows) -> F32:
+        gathered = self.weights[rows.columns] * rows.values[:, None]
+        # Every row has at least its style feature, so no span is empty.
+        summed: F32 = np.add.reduceat(gathered, rows.starts[:-1], axis=0)
+        return summed + self.bias
+
+    def _softmax(self, rows: Rows, kernel: npt.NDArray[np.bool_]) -> F32:
+        of_kernel, of_other = self.card.temperature
+        scores = self._scores(rows) * np.where(kernel, of_kernel, of_other).astype(np.float32)[:, None]
+        p = np.exp(scores - scores.max(axis=1, keepdims=True))
+        result: F32 = p / p.sum(axis=1, keepdims=True)
+        return result
+
+    def _methodology(self, name: str, methodology: Methodology, p: F32, kernel: npt.NDArray[np.bool_]) -> F32:
+        mask = np.array([methodology.counts(c, self.taxonomy.cwe_of(c, None)) for c in self.classes])
+        return calibrated(p[:, mask].sum(axis=1), kernel, self.card.calibrations.get(name, Calibration()))
+
+    def _choose(
+        self, p: F32, kernel: npt.NDArray[np.bool_], tiers: Sequence[npt.NDArray[np.bool_]]
+    ) -> npt.NDArray[np.intp]:
+        strict_mask, broad_only = tiers
+        strict = calibrated(p[:, strict_mask].sum(axis=1), kernel, self.card.calibrations.get("strict", Calibration()))
+        broad = calibrated(
+            p[:, strict_mask | broad_only].sum(axis=1),
+            kernel,
+            self.card.calibrations.get("broad", Calibration()),
+        )
+        allowed = np.where(
+            (strict > 0.5)[:, None],
+            strict_mask,
+            np.where((broad > 0.5)[:, None], broad_only, ~(strict_mask | broad_only)),
+        )
+        chosen: npt.NDArray[np.intp] = np.argmax(np.where(allowed, p, -1.0), axis=1)
+        return chosen
+
+    def _reasons(
+        self, rows: Rows, chosen: npt.NDArray[np.intp], batch: Sequence[Advisory], count: int
+    ) -> list[tuple[LabelReason, ...]]:
+        if count <= 0:
+            return [()] * len(batch)
+        row = np.repeat(np.arange(len(batch)), np.diff(rows.starts))
+        gain = rows.values * self._centred[rows.columns, chosen[row]]
+        strong = gain > 0.05
+        row, gain, columns = row[strong], gain[strong], rows.columns[strong]
+        order = np.lexsort((-gain, row))
+        row, gain, columns = row[order], gain[order], columns[order]
+        starts = np.searchsorted(row, np.arange(len(batch) + 1))
+        result: list[tuple[LabelReason, ...]] = []
+        for i, advisory in enumerate(batch):
+            named: list[LabelReason] = []
+            seen: set[str] = set()
+            title, text = advisory.title.lower(), advisory.text.lower()
+            for j in range(starts[i], min(starts[i + 1], starts[i] + 4 * count)):
+                key = int(self.vocabulary.keys[columns[j]])
+                zone = zone_of(key)
+                if zone == STYLE:
+                    continue
+                words = key_words(key, self.words)
+                if words in seen:
+                    continue
+                seen.add(words)
+                span = None
+                if ZONES[zone] == "title":
+                    span = _span("title", title, words)
+                elif ZONES[zone] != "chain":
+                    span = _span("text", text, words)
+                detail = f"{words} (+{gain[j]:.2f}, {ZONES[zone]})"
+                named.append(LabelReason("model", detail, "model", span))
+                if len(named) == count:
+                    break
+            result.append(tuple(named))
+        return result
+
+
+def calibrated(p: F32, kernel: npt.NDArray[np.bool_], calibration: Calibration) -> F32:
+    """Apply a calibration to probabilities, shape (n,)."""
+    if calibration == Calibration():
+        return np.clip(p, 0.0, 1.0)
+    inside = np.clip(p.astype(np.float64), 1e-6, 1 - 1e-6)
+    logit = np.log(inside / (1 - inside))
+    slope = np.where(kernel, calibration.kernel[0], calibration.other[0])
+    offset = np.where(kernel, calibration.kernel[1], calibration.other[1])
+    result: F32 = (1.0 / (1.0 + np.exp(-(slope * logit + offset)))).astype(np.float32)
+    return result
+
+
+@cache
+def default_model() -> ModelLabeller:
+    """The model that ships with Preventable."""
+    with as_file(files("preventable.data").joinpath("model/weakness.npz")) as path:
+        return load_model(path)
+
+
+def load_model(path: Path, taxonomy: Taxonomy | None = None) -> ModelLabeller:
+    """Read a model file.
+
+    Raises:
+        FormatError: the file is not a model, is damaged, or is of another version.
+    """
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+            card = msgspec.json.decode(archive["card"].tobytes(), type=Card)
+            words = archive["words"].tobytes().split(b"\n")
+            keys = np.cumsum(archive["key_steps"], dtype=np.uint64)
+            weights = archive["weights"].astype(np.float32) * archive["scale"]
+            bias = archive["bias"]
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, msgspec.MsgspecError) as error:
+        raise FormatError(f"not a model: {error}", file=str(path), hint="Make one with preventable train") from error
+    if card.version != MODEL_VERSION or weights.shape != (len(keys), len(card.classes)):
+        raise FormatError(
+            f"a model of version {card.version} and shape {weights.shape}, expected {MODEL_VERSION} and "
+            f"({len(keys)}, {len(card.classes)})",
+            file=str(path),
+            hint="Make one with preventable train",
+        )
+    return ModelLabeller(make_vocabulary(words, keys), weights, bias, card, taxonomy)
+
+
+def model_arrays(
+    words: Sequence[bytes], keys: npt.NDArray[np.uint64], weights: F32, bias: F32, card: Card
+) -> Mapping[str, npt.NDArray[Any]]:
+    """The arrays of a model file: keys ascending and as steps, weights in eight bits with one scale per class."""
+    order = np.argsort(keys)
+    scale = np.maximum(np.abs(weights).max(axis=0), 1e-6) / 127
+    return {
+        "card": np.frombuffer(msgspec.json.encode(card), dtype=np.uint8),
+        "words": np.frombuffer(b"\n".join(words), dtype=np.uint8),
+        "key_steps": np.diff(keys[order], prepend=np.uint64(0)),
+        "weights": np.rint(weights[order] / scale).astype(np.int8),
+        "scale": scale.astype(np.float32),
+        "bias": bias.astype(np.float32),
+    }
+
+
+def _span(field: Literal["title", "text"], lower: str, words: str) -> Span | None:
+    position = lower.find(words)
+    return Span(field, position, position + len(words)) if position >= 0 else None

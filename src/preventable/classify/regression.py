@@ -1,0 +1,99 @@
+"""Softmax regression on sparse rows whose target may be one class, a distribution, or "one of these classes"."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+from scipy.optimize import minimize
+
+F32 = npt.NDArray[np.float32]
+
+
+class Softmax(msgspec.Struct, frozen=True):
+    """Weights of a fitted model: scores are ``x @ weights_ + bias_``."""
+
+    weights_: F32
+    """Shape (d, c)."""
+    bias_: F32
+    """Shape (c,)."""
+
+    def probabilities(self, x: sparse.csr_matrix) -> F32:
+        """Shape (n, c), rows add up to 1."""
+        return softmax(x @ self.weights_ + self.bias_)
+
+
+def softmax(scores: F32) -> F32:
+    """Rows of scores to rows that add up to 1."""
+    shifted = np.exp(scores - scores.max(axis=1, keepdims=True))
+    result: F32 = shifted / shifted.sum(axis=1, keepdims=True)
+    return result
+
+
+def fit_softmax(
+    x: sparse.csr_matrix,
+    targets: F32,
+    weights: F32,
+    *,
+    penalty: float,
+    start: Softmax | None = None,
+    iterations: int = 120,
+    said: Callable[[int, float], None] | None = None,
+) -> Softmax:
+    """Fit by L-BFGS.
+
+    loss = sum_i w_i * -log(sum_c t_ic p_ic) / sum_i w_i + penalty / 2 * |W|^2
+
+    A row of ``targets`` with a single 1 is the usual cross entropy; with several ones it says that the class is one of
+    them (a vague CWE, a feed's category), and the model itself splits the mass.
+
+    Args:
+        x: shape (n, d), float32.
+        targets: shape (n, c), in [0, 1], each row with a positive entry.
+        weights: shape (n,), >= 0.
+        penalty: strength of the ridge, > 0.
+        start: where to begin.
+        iterations: at most so many steps.
+        said: called after each step with its number and the loss.
+    Returns:
+        Softmax: the fitted model.
+    """
+    n_features, n_classes = x.shape[1], targets.shape[1]
+    total = float(weights.sum())
+    transposed = x.T.tocsr()
+    step = 0
+
+    def loss(flat: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
+        w = flat[: n_features * n_classes].reshape(n_features, n_classes).astype(np.float32)
+        b = flat[n_features * n_classes :].astype(np.float32)
+        p = softmax(x @ w + b)
+        hit = p * targets
+        mass = np.maximum(hit.sum(axis=1), 1e-12)
+        value = -float(weights @ np.log(mass)) / total + penalty / 2 * float((w * w).sum())
+        residual = (p - hit / mass[:, None]) * (weights / total)[:, None]
+        gradient = np.empty_like(flat)
+        gradient[: n_features * n_classes] = (transposed @ residual + np.float32(penalty) * w).ravel()
+        gradient[n_features * n_classes :] = residual.sum(axis=0)
+        return value, gradient
+
+    def callback(intermediate_result: object) -> None:
+        nonlocal step
+        step += 1
+        if said is not None:
+            said(step, float(intermediate_result.fun))  # type: ignore[attr-defined]  # SciPy's OptimizeResult
+
+    first = np.zeros((n_features + 1) * n_classes)
+    if start is not None:
+        first[: n_features * n_classes] = start.weights_.ravel()
+        first[n_features * n_classes :] = start.bias_
+    found = minimize(
+        loss, first, jac=True, method="L-BFGS-B", callback=callback,
+        options={"maxiter": iterations, "maxcor": 8, "ftol": 1e-7, "gtol": 1e-7},
+    )  # fmt: skip
+    return Softmax(
+        found.x[: n_features * n_classes].reshape(n_features, n_classes).astype(np.float32),
+        found.x[n_features * n_classes :].astype(np.float32),
+    )

@@ -1,0 +1,420 @@
+"""Learns the model from labelled texts: readings of kernel records, specific CWEs, and rules where nothing else tells.
+
+What each source weighs, and why, is in docs/model-card.md. Audit records are left out by id and by alias.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import zlib
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence, Set
+from importlib.resources import files
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import zstandard
+from scipy import sparse
+from scipy.optimize import minimize
+
+from preventable.classify.features import CHAIN_TERMS, keys_of, make_vocabulary, rows_of
+from preventable.classify.labeller import PRECEDENCE
+from preventable.classify.model import MODEL_VERSION, Calibration, Card, ModelLabeller, load_model, model_arrays
+from preventable.classify.regression import Softmax, fit_softmax, softmax
+from preventable.classify.text_rules import Match, matches
+from preventable.classify.words import Words, words_of
+from preventable.errors import FormatError, InputError
+from preventable.records import Advisory
+from preventable.taxonomy.loader import Taxonomy
+
+F32 = npt.NDArray[np.float32]
+
+CLASSES: tuple[str, ...] = PRECEDENCE
+READING_WEIGHT = 6.0
+CWE_WEIGHTS = {"nluedtke": 1.5, "vr-kernel": 1.0, "vr": 0.7}
+RULE_WEIGHT = 0.6
+COMMON = frozenset(("injection", "access-control", "path"))
+"""Classes of which the non-kernel data holds thousands: one in ten is kept."""
+TRIGGERS = frozenset(("integer", "race", "error-handling", "logic"))
+MIN_RECORDS_PER_WORD = 8
+MIN_RECORDS_PER_KEY = 8
+MAX_FEATURES = 52_000
+PENALTY = 1e-5
+TEACHER_TRUST = 0.4
+DOUBT = 0.15
+"""A rule's label to which the first fit gives less than this is dropped."""
+SURE = 0.8
+SURE_WEIGHT = 0.2
+FOLDS = 4
+JUDGED = frozenset(("kernel", "nluedtke", "rustsec"))
+"""Sources whose readings and CWEs are held out in turn."""
+
+STRICT = frozenset(("spatial", "temporal", "initialization", "type"))
+BROAD = STRICT | {"null", "race", "integer"}
+
+
+class Example(msgspec.Struct, frozen=True):
+    """One text with what is known about its class."""
+
+    id: str
+    source: str
+    title: str
+    text: str
+    weakness: str | None
+    """Class, or ``None`` when only the text is there."""
+    weight: float
+    by: str
+    """``reading``, ``cwe``, ``rules`` or ``none``."""
+
+
+class _Row(msgspec.Struct, frozen=True):
+    id: str
+    source: str
+    title: str
+    text: str
+    cwe: tuple[int, ...] | None = None
+    aliases: tuple[str, ...] = ()
+
+
+class Trained(msgspec.Struct, frozen=True):
+    """A fitted model with its out-of-fold probabilities, from which accuracy may be told."""
+
+    labeller: ModelLabeller
+    examples: tuple[Example, ...]
+    held_out: F32
+    """Shape (n, c); rows of examples that are not judged are zero."""
+    judged: npt.NDArray[np.bool_]
+    """Which examples were held out in turn: readings and specific CWEs of kernel records."""
+
+
+def read_rows(path: Path) -> tuple[list[_Row], str]:
+    """Read the texts of an ``advisories-dev.jsonl[.zst]`` file and the digest of its bytes.
+
+    Raises:
+        InputError: the file cannot be read. FormatError: a line is not such a record.
+    """
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", file=str(path)) from error
+    digest = "sha256:" + hashlib.sha256(raw).hexdigest()
+    if path.suffix == ".zst":
+        try:
+            with zstandard.ZstdDecompressor().stream_reader(io.BytesIO(raw)) as stream:
+                raw = stream.read()
+        except zstandard.ZstdError as error:
+            raise FormatError(f"damaged zstd data: {error}", file=str(path)) from error
+    decoder = msgspec.json.Decoder(_Row)
+    rows: list[_Row] = []
+    for number, line in enumerate(raw.splitlines(), start=1):
+        if line.strip():
+            try:
+                rows.append(decoder.decode(line))
+            except msgspec.MsgspecError as error:
+                raise FormatError(f"not a training record: {error}", file=str(path), record=f"line {number}") from error
+    return rows, digest
+
+
+def audit_ids() -> frozenset[str]:
+    """The records of the audit, which train nothing."""
+    text = files("preventable.data").joinpath("audit/linux-sample.csv").read_text(encoding="utf-8")
+    return frozenset(row["id"] for row in csv.DictReader(text.splitlines()))
+
+
+def readings() -> dict[str, tuple[str, str]]:
+    """The training readings, kernel and RustSec: id to (class, how it was drawn)."""
+    found = {}
+    for name in ("linux-readings.csv", "rustsec-readings.csv"):
+        text = files("preventable.data").joinpath(f"training/{name}").read_text(encoding="utf-8")
+        found.update({row["id"]: (row["class"], row["drawn"]) for row in csv.DictReader(text.splitlines())})
+    return found
+
+
+def assemble(
+    rows: Sequence[_Row],
+    taxonomy: Taxonomy,
+    read: Mapping[str, str],
+    excluded: Set[str],
+) -> list[Example]:
+    """Give every text the best label there is: a reading, a specific CWE, else the rules' word.
+
+    Args:
+        rows: texts.
+        taxonomy: maps CWEs to classes; vague ones decide nothing.
+        read: readings, id to class.
+        excluded: ids (or aliases) that must not be used at all.
+    """
+    examples = []
+    seen: set[tuple[str, str]] = set()
+    for row in rows:
+        if row.id in excluded or not excluded.isdisjoint(row.aliases) or (row.id, row.source) in seen:
+            continue
+        seen.add((row.id, row.source))
+        weakness: str | None = None
+        weight, by = 0.0, "none"
+        if row.id in read:
+            weakness, weight, by = read[row.id], READING_WEIGHT, "reading"
+        elif row.source in CWE_WEIGHTS and row.cwe:
+            decided = [c for cwe in row.cwe if (c := taxonomy.class_of_cwe(cwe)) is not None]
+            if decided:
+                weakness = min(decided, key=CLASSES.index)
+                weight, by = CWE_WEIGHTS[row.source], "cwe"
+                if row.source == "vr":
+                    if weakness in COMMON and zlib.crc32(row.id.encode()) % 10:
+                        continue
+                    weakness, weight = _consequence(row, weakness, weight)
+        elif row.source == "kernel":
+            weakness, weight = rule_label(matches(Advisory(row.id, "", "", row.title, row.text)))
+            by = "rules" if weakness else "none"
+        if weakness is None and row.source not in ("kernel", "nluedtke"):
+            continue
+        if weakness not in CLASSES:  # a reading of ``unknown``
+            weakness, weight, by = None, 0.0, "none"
+        examples.append(Example(row.id, row.source, row.title, row.text, weakness, weight, by))
+    return examples
+
+
+def _consequence(row: _Row, weakness: str, weight: float) -> tuple[str | None, float]:
+    """A CWE often names the trigger ("integer overflow"); the codebook wants what the text says that memory suffers.
+
+    Deep recursion is sometimes filed under a stack overflow's CWE; such a record teaches nothing.
+    """
+    if weakness in TRIGGERS:
+        by_rules, _ = rule_label(matches(Advisory(row.id, "", "", row.title, row.text)))
+        if by_rules in STRICT:
+            return by_rules, weight / 4
+    if weakness == "spatial" and "recurs" in row.text.lower():
+        return None, 0.0
+    return weakness, weight
+
+
+def rule_label(found: Sequence[Match]) -> tuple[str | None, float]:
+    """The rules' class and how far to trust it: less from the body, much less when classes compete."""
+    if not found:
+        return None, 0.0
+    best = found[0]
+    if best.weakness == "spatial" and any("shift" in m.words.lower() for m in found):
+        return "integer", 0.4
+    weight = RULE_WEIGHT if best.kind == "signature" or best.field == "title" else RULE_WEIGHT / 2
+    if any(m.weakness != best.weakness and m.strength >= best.strength - 12 for m in found):
+        weight *= 0.35
+    return best.weakness, weight
+
+
+def train(
+    examples: Sequence[Example],
+    digest: str,
+    taxonomy: Taxonomy,
+    *,
+    iterations: int = 40,
+    said: Callable[[str], None] = lambda _: None,
+) -> Trained:
+    """Fit, calibrate on held-out folds, prune, and fit again.
+
+    Args:
+        examples: from ``assemble``.
+        digest: of the data, written into the model.
+        taxonomy: whose methodologies are calibrated.
+        iterations: of the first fit; later ones start from it.
+        said: told what is being done.
+    """
+    words = [words_of(e.title, e.text) for e in examples]
+    said(f"{len(examples)} texts to words")
+    vocabulary, keys = _count(words)
+    x = _matrix(words, vocabulary, keys)
+    targets, weights = _targets(examples)
+    said(f"{x.shape[1]} features, {x.nnz} values")
+    first = fit_softmax(x, targets, weights, penalty=PENALTY, iterations=iterations)
+    kept = _most_important(first, x)
+    keys, x, first = keys[kept], x[:, kept].tocsr(), Softmax(first.weights_[kept], first.bias_)
+    said(f"{len(keys)} features kept")
+    judged = np.array([e.by in ("reading", "cwe") and e.source in JUDGED for e in examples])
+    ids = {e.id for e, j in zip(examples, judged, strict=True) if j}
+    outside = np.array([e.id in ids for e in examples])
+    start = fit_softmax(
+        x, targets, np.where(outside, 0, weights).astype(np.float32), penalty=PENALTY, iterations=iterations
+    )
+    fold = np.array([zlib.crc32(e.id.encode()) % FOLDS for e in examples])
+    weak = np.array([e.source == "kernel" and e.by in ("rules", "none") for e in examples])
+    scores = np.zeros(targets.shape, dtype=np.float32)
+    for k in range(FOLDS):
+        out = outside & (fold == k)
+        fitted = _fit_doubting(x, targets, weights, weak, out, start, iterations // 2)
+        scores[out] = x[out] @ fitted.weights_ + fitted.bias_
+        said(f"fold {k + 1} of {FOLDS}")
+    final = _fit_doubting(x, targets, weights, weak, np.zeros(len(weak), dtype=bool), first, iterations // 2)
+    kernel = np.array([w.kernel for w in words])
+    temperature, held_out, calibrations = _calibrate(examples, scores, judged, kernel, taxonomy)
+    card = Card(
+        MODEL_VERSION,
+        CLASSES,
+        digest,
+        dict(sorted(Counter(f"{e.source}/{e.by}" for e in examples).items())),
+        temperature,
+        calibrations,
+        "Apache-2.0",
+        "single words, signatures of sanitizers, and groups of at most three words; no text of any record",
+    )
+    used, remap = _used_words(vocabulary, keys)
+    labeller = ModelLabeller(make_vocabulary(used, remap), final.weights_, final.bias_, card, taxonomy)
+    return Trained(labeller, tuple(examples), held_out, judged)
+
+
+def _fit_doubting(
+    x: sparse.csr_matrix,
+    targets: F32,
+    weights: F32,
+    weak: npt.NDArray[np.bool_],
+    out: npt.NDArray[np.bool_],
+    start: Softmax,
+    iterations: int,
+) -> Softmax:
+    """Fit twice: the first fit, which trusts weak labels less, says which of them to drop and fills gaps it is sure of.
+
+    Rows of ``out`` take part in neither fit.
+    """
+    used = np.where(out, 0, weights).astype(np.float32)
+    teacher = fit_softmax(
+        x, targets, np.where(weak, used * TEACHER_TRUST, used), penalty=PENALTY, start=start, iterations=iterations
+    )
+    p = teacher.probabilities(x)
+    doubted = weak & (used > 0) & ((p * targets).sum(axis=1) < DOUBT)
+    sure = weak & ~out & ((used == 0) | doubted) & (p.max(axis=1) > SURE)
+    taught, trust = targets.copy(), used.copy()
+    trust[doubted] = 0
+    taught[sure] = 0
+    taught[sure, p[sure].argmax(axis=1)] = 1
+    trust[sure] = SURE_WEIGHT
+    return fit_softmax(x, taught, trust, penalty=PENALTY, start=teacher, iterations=iterations)
+
+
+def save(trained: Trained, path: Path) -> ModelLabeller:
+    """Write the model file and read it back, so that what is measured is what ships."""
+    model = trained.labeller
+    arrays = model_arrays(model.words, model.vocabulary.keys, model.weights, model.bias, model.card)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(path, allow_pickle=False, **arrays)
+    return load_model(path, model.taxonomy)
+
+
+def _count(words: Sequence[Words]) -> tuple[list[bytes], npt.NDArray[np.uint64]]:
+    frequency: Counter[bytes] = Counter()
+    for w in words:
+        frequency.update({*w.title, *w.body})
+    ranked = sorted(
+        (w for w, n in frequency.items() if n >= MIN_RECORDS_PER_WORD and len(w) < 32), key=lambda w: (-frequency[w], w)
+    )
+    vocabulary = ranked[:60_000]
+    numbers = {w: i for i, w in enumerate(vocabulary, start=1)}
+    chain = frozenset(numbers[t] for t in CHAIN_TERMS if t in numbers)
+    once = []
+    for start in range(0, len(words), 2000):
+        keys, rows = keys_of(words[start : start + 2000], numbers, chain)
+        order = np.lexsort((keys, rows))
+        keys, rows = keys[order], rows[order]
+        new = np.ones(len(keys), dtype=bool)
+        new[1:] = (keys[1:] != keys[:-1]) | (rows[1:] != rows[:-1])
+        once.append(keys[new])
+    unique, count = np.unique(np.concatenate(once), return_counts=True)
+    order = np.argsort(-count, kind="stable")
+    return vocabulary, unique[order][count[order] >= MIN_RECORDS_PER_KEY]
+
+
+def _matrix(words: Sequence[Words], vocabulary: Sequence[bytes], keys: npt.NDArray[np.uint64]) -> sparse.csr_matrix:
+    tables = make_vocabulary(vocabulary, keys)
+    parts = [rows_of(words[i : i + 1000], tables) for i in range(0, len(words), 1000)]
+    base = np.cumsum([0, *(p.starts[-1] for p in parts)])
+    starts = np.concatenate([[0], *(p.starts[1:] + b for p, b in zip(parts, base, strict=False))])
+    values, columns = np.concatenate([p.values for p in parts]), np.concatenate([p.columns for p in parts])
+    return sparse.csr_matrix((values, columns, starts), shape=(len(words), len(keys)))
+
+
+def _targets(examples: Sequence[Example]) -> tuple[F32, F32]:
+    targets = np.ones((len(examples), len(CLASSES)), dtype=np.float32)
+    for i, e in enumerate(examples):
+        if e.weakness is not None:
+            targets[i] = 0
+            targets[i, CLASSES.index(e.weakness)] = 1
+    return targets, np.array([e.weight for e in examples], dtype=np.float32)
+
+
+def _most_important(model: Softmax, x: sparse.csr_matrix) -> npt.NDArray[np.intp]:
+    spread = model.weights_ - model.weights_.mean(axis=1, keepdims=True)
+    used = np.sqrt(np.asarray(x.multiply(x).sum(axis=0)).ravel())
+    order = np.argsort(-np.abs(spread).max(axis=1) * used, kind="stable")[:MAX_FEATURES]
+    return np.sort(order)
+
+
+def _used_words(
+    vocabulary: Sequence[bytes], keys: npt.NDArray[np.uint64]
+) -> tuple[list[bytes], npt.NDArray[np.uint64]]:
+    mask = np.uint64(0xFFFF)
+    parts = [(keys >> np.uint64(s)) & mask for s in (32, 16, 0)]
+    style = (keys >> np.uint64(48)) == 8
+    numbers = np.unique(np.concatenate([p[~style] for p in parts]))
+    terms = {i for i, w in enumerate(vocabulary, start=1) if w in set(CHAIN_TERMS)}
+    numbers = np.union1d(numbers[numbers > 0], np.array(sorted(terms), dtype=np.uint64))
+    renumber = np.zeros(len(vocabulary) + 1, dtype=np.uint64)
+    renumber[numbers.astype(np.int64)] = np.arange(1, len(numbers) + 1, dtype=np.uint64)
+    a, b, c = (renumber[p.astype(np.int64)] for p in parts)
+    zone = keys >> np.uint64(48) << np.uint64(48)
+    mapped = zone | a << np.uint64(32) | b << np.uint64(16) | c
+    return [vocabulary[int(n) - 1] for n in numbers], np.where(style, keys, mapped)
+
+
+def _calibrate(
+    examples: Sequence[Example],
+    scores: F32,
+    judged: npt.NDArray[np.bool_],
+    kernel: npt.NDArray[np.bool_],
+    taxonomy: Taxonomy,
+) -> tuple[tuple[float, float], F32, dict[str, Calibration]]:
+    """Temperature by style, then slope and offset by methodology, all on held-out folds.
+
+    Only readings that were drawn at random count for the kernel, since the others were picked for being hard.
+    """
+    drawn = readings()
+    random = np.array([drawn.get(e.id, ("", "random"))[1] == "random" for e in examples])
+    truth = np.array([CLASSES.index(e.weakness) if e.weakness else -1 for e in examples])
+    held_out = np.zeros_like(scores)
+    temperature = []
+    for style in (True, False):
+        use = judged & (kernel == style) & random & (truth >= 0)
+        t = _temperature(scores[use], truth[use]) if use.sum() >= 50 else 1.0
+        temperature.append(t)
+        held_out[kernel == style] = softmax(scores[kernel == style] * np.float32(t))
+    held_out[~judged] = 0
+    calibrations = {}
+    for name, methodology in taxonomy.methodologies.items():
+        counted = np.array([methodology.counts(c, taxonomy.cwe_of(c, None)) for c in CLASSES])
+        pairs = []
+        for style in (True, False):
+            use = judged & (kernel == style) & random & (truth >= 0)
+            enough = use.sum() >= 200
+            pairs.append(_platt(held_out[use][:, counted].sum(axis=1), counted[truth[use]]) if enough else (1.0, 0.0))
+        calibrations[name] = Calibration(*pairs)
+    return (temperature[0], temperature[1]), held_out, calibrations
+
+
+def _temperature(scores: F32, truth: npt.NDArray[np.int64]) -> float:
+    def loss(t: npt.NDArray[np.float64]) -> float:
+        p = softmax(scores * np.float32(np.exp(t[0])))
+        return -float(np.log(np.maximum(p[np.arange(len(truth)), truth], 1e-9)).mean())
+
+    return float(np.exp(minimize(loss, np.zeros(1), method="Nelder-Mead").x[0]))
+
+
+def _platt(p: F32, y: npt.NDArray[np.bool_]) -> tuple[float, float]:
+    inside = np.clip(p.astype(np.float64), 1e-6, 1 - 1e-6)
+    logit = np.log(inside / (1 - inside))
+
+    def loss(ab: npt.NDArray[np.float64]) -> float:
+        z = ab[0] * logit + ab[1]
+        return float((np.logaddexp(0, z) - y * z).mean()) + 1e-3 * float((ab[0] - 1) ** 2 + ab[1] ** 2)
+
+    a, b = minimize(loss, np.array([1.0, 0.0]), method="Nelder-Mead").x
+    return float(a), float(b)

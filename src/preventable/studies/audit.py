@@ -1,0 +1,322 @@
+"""An audit of one's own: draw records, let two people read them apart from each other, see how far they agree, merge.
+
+Files of an audit lie in one directory: ``sample.csv`` (id, stratum), ``sample.toml`` (how it was drawn),
+``records.jsonl`` (what to read, without any label), ``reading-a.csv`` and ``reading-b.csv`` (to fill in), later
+``disagreements.csv`` (to settle). Only ids, classes and notes of one's own go into the merged table.
+"""
+
+from __future__ import annotations
+
+import csv
+import random
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from preventable.errors import FormatError, InputError, OutputError, UsageError
+from preventable.records import Advisory, NotAvailable
+from preventable.stats.agreement import Agreement, cohens_kappa
+from preventable.taxonomy.loader import UNKNOWN, Taxonomy
+
+Stratum = Literal["none", "year", "severity", "package"]
+READING = ("id", "class", "ambiguous", "note")
+MERGED = ("id", "reading_a", "reading_b", "final", "ambiguous", "note", "reader_kind")
+NOTE_WORDS = 10
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """What one reader wrote about one record."""
+
+    id: str
+    weakness: str
+    ambiguous: bool
+    note: str
+
+
+class Audited(msgspec.Struct, frozen=True):
+    """One record of a finished or half-finished audit."""
+
+    id: str
+    reading_a: str
+    reading_b: str
+    final: str
+    """Empty where the readings disagree and nobody has settled it."""
+    ambiguous: bool
+    note: str
+    reader_kind: str
+
+
+class Status(msgspec.Struct, frozen=True):
+    """How far an audit has come."""
+
+    sample: int
+    read_a: int
+    read_b: int
+    read_twice: int
+    agreeing: int
+    settled: int
+    agreement: Agreement | NotAvailable
+    by_methodology: dict[str, Agreement | NotAvailable]
+    confusion: tuple[tuple[str, str, int], ...]
+    """Pairs of classes (first reader, second) that differ, most frequent first."""
+    reader_kinds: tuple[str, ...]
+
+
+def draw(
+    advisories: Sequence[Advisory], size: int, seed: int, stratify: Stratum = "none"
+) -> list[tuple[Advisory, str]]:
+    """Draw records without replacement, with the stratum of each; the order of the list is the order of the draw.
+
+    Simple: ``random.Random(seed).sample`` over the ids in sorted order. Stratified: each stratum gets its share of
+    ``size`` by largest remainder (at least one record), the list is shuffled by the same generator.
+
+    Args:
+        advisories: the frame; withdrawn records are left out.
+        size: how many, 1..frame.
+        seed: of the generator; recorded.
+        stratify: by what.
+    Raises:
+        UsageError: size outside 1..frame, or fewer than the strata.
+    """
+    frame = sorted((a for a in advisories if a.withdrawn is None), key=lambda a: a.id)
+    if not 1 <= size <= len(frame):
+        raise UsageError(f"cannot draw {size} of {len(frame)} records", hint=f"Choose --size from 1 to {len(frame)}")
+    generator = random.Random(seed)
+    if stratify == "none":
+        return [(a, "all") for a in generator.sample(frame, size)]
+    groups: dict[str, list[Advisory]] = {}
+    for a in frame:
+        groups.setdefault(_stratum(a, stratify), []).append(a)
+    if size < len(groups):
+        raise UsageError(f"{size} records cannot cover {len(groups)} strata", hint="Draw more, or stratify by less")
+    drawn = [
+        (a, name)
+        for name, count in _allocate({n: len(g) for n, g in groups.items()}, size).items()
+        for a in generator.sample(groups[name], count)
+    ]
+    generator.shuffle(drawn)
+    return drawn
+
+
+def write_audit(
+    directory: Path, drawn: Sequence[tuple[Advisory, str]], description: Mapping[str, object], seed: int
+) -> None:
+    """Write the files of a new audit; the two readings list the records in two orders.
+
+    Raises:
+        OutputError: the directory already holds an audit, or cannot be written.
+    """
+    if (directory / "sample.csv").exists():
+        raise OutputError("the directory already holds an audit", file=str(directory), hint="Choose another with --out")
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        _write(directory / "sample.csv", ("id", "stratum"), [(a.id, name) for a, name in drawn])
+        lines = [f"{key} = {_toml(value)}" for key, value in description.items()]
+        (directory / "sample.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        records = [
+            {"id": a.id, "title": a.title, "text": a.text, "impact": a.impact, "files": a.files} for a, _ in drawn
+        ]
+        (directory / "records.jsonl").write_bytes(msgspec.json.Encoder().encode_lines(records))
+        ids = [a.id for a, _ in drawn]
+        for name, salt in (("a", 1), ("b", 2)):
+            order = ids.copy()
+            random.Random(seed * 2 + salt).shuffle(order)
+            _write(directory / f"reading-{name}.csv", READING, [(i, "", "", "") for i in order])
+    except OSError as error:
+        raise OutputError(f"cannot be written: {error.strerror}", file=str(directory)) from error
+
+
+def read_reading(path: Path, taxonomy: Taxonomy) -> dict[str, Reading]:
+    """The filled-in rows of one reading.
+
+    Raises:
+        FormatError: a column is missing, an id stands twice, a class is unknown, ``ambiguous`` is not yes or no, or a
+            note has more than ten words. All faults of the file are named at once.
+        InputError: the file cannot be read.
+    """
+    rows = _read(path, ("id", "class"))
+    found: dict[str, Reading] = {}
+    faults: list[str] = []
+    for number, row in enumerate(rows, start=2):
+        weakness = row["class"].strip()
+        if not weakness:
+            continue
+        where = f"line {number} ({row['id']})"
+        ambiguous = row.get("ambiguous", "").strip().lower()
+        note = row.get("note", "").strip()
+        if weakness not in taxonomy.classes and weakness != UNKNOWN:
+            faults.append(f"{where}: no class {weakness!r}")
+        elif ambiguous not in ("yes", "no", ""):
+            faults.append(f"{where}: ambiguous is {ambiguous!r}, write yes or no")
+        elif len(note.split()) > NOTE_WORDS:
+            faults.append(f"{where}: the note has more than {NOTE_WORDS} words")
+        elif row["id"] in found:
+            faults.append(f"{where}: the id stands twice")
+        found[row["id"]] = Reading(row["id"], weakness, ambiguous == "yes", note)
+    if faults:
+        raise FormatError("; ".join(faults[:20]), file=str(path), hint="Correct these rows and run again")
+    return found
+
+
+def merge(
+    sample: Sequence[str],
+    first: Mapping[str, Reading],
+    second: Mapping[str, Reading],
+    settled: Mapping[str, Reading],
+    reader_kind: str,
+) -> tuple[list[Audited], list[str]]:
+    """The table of records that were read twice, in the order of the draw, and the ids still to be settled.
+
+    ``ambiguous`` is yes where either reader said so or the readings differ.
+    """
+    table: list[Audited] = []
+    open_ids: list[str] = []
+    for id_ in sample:
+        a, b = first.get(id_), second.get(id_)
+        if a is None or b is None:
+            continue
+        if a.weakness == b.weakness:
+            final, note = a.weakness, a.note or b.note
+        elif id_ in settled:
+            final, note = settled[id_].weakness, settled[id_].note
+        else:
+            final, note = "", ""
+            open_ids.append(id_)
+        ambiguous = a.ambiguous or b.ambiguous or a.weakness != b.weakness
+        table.append(Audited(id_, a.weakness, b.weakness, final, ambiguous, note, reader_kind))
+    return table, open_ids
+
+
+def status(table: Sequence[Audited], taxonomy: Taxonomy, sample: int, read_a: int, read_b: int) -> Status:
+    """Progress, agreement over classes and by methodology, and where the readings differ."""
+    first, second = [r.reading_a for r in table], [r.reading_b for r in table]
+    different = Counter((a, b) for a, b in zip(first, second, strict=True) if a != b)
+
+    def agreement(of: Callable[[str], str]) -> Agreement | NotAvailable:
+        if len(table) < 2:
+            return NotAvailable("fewer than two records were read twice")
+        return cohens_kappa([of(a) for a in first], [of(b) for b in second])
+
+    by_methodology = {
+        name: agreement(lambda c, m=m: "yes" if m.counts(c, taxonomy.cwe_of(c, None)) else "no")  # type: ignore[misc]  # m is bound early
+        for name, m in taxonomy.methodologies.items()
+    }
+    return Status(
+        sample=sample,
+        read_a=read_a,
+        read_b=read_b,
+        read_twice=len(table),
+        agreeing=sum(a == b for a, b in zip(first, second, strict=True)),
+        settled=sum(r.reading_a != r.reading_b and bool(r.final) for r in table),
+        agreement=agreement(str),
+        by_methodology=by_methodology,
+        confusion=tuple((a, b, n) for (a, b), n in sorted(different.items(), key=lambda x: (-x[1], x[0]))),
+        reader_kinds=tuple(sorted({r.reader_kind for r in table})),
+    )
+
+
+def read_merged(path: Path, taxonomy: Taxonomy) -> list[Audited]:
+    """A merged audit table.
+
+    Raises:
+        FormatError: a column is missing or a class is unknown. InputError: the file cannot be read.
+    """
+    table = []
+    for number, row in enumerate(_read(path, MERGED), start=2):
+        for column in ("reading_a", "reading_b", "final"):
+            value = row[column]
+            if value not in taxonomy.classes and value != UNKNOWN and not (column == "final" and not value):
+                raise FormatError(f"no class {value!r}", file=str(path), record=f"line {number}", field=column)
+        table.append(
+            Audited(
+                row["id"], row["reading_a"], row["reading_b"], row["final"],
+                row["ambiguous"] == "yes", row["note"], row["reader_kind"],
+            )
+        )  # fmt: skip
+    return table
+
+
+def write_merged(table: Sequence[Audited], path: Path) -> None:
+    """Write the merged table."""
+    rows = [
+        (r.id, r.reading_a, r.reading_b, r.final, "yes" if r.ambiguous else "no", r.note, r.reader_kind) for r in table
+    ]
+    try:
+        _write(path, MERGED, rows)
+    except OSError as error:
+        raise OutputError(f"cannot be written: {error.strerror}", file=str(path)) from error
+
+
+def write_disagreements(
+    directory: Path, first: Mapping[str, Reading], second: Mapping[str, Reading], ids: Sequence[str]
+) -> Path:
+    """A file to settle what the readings left open: one row per id, ``class`` and ``note`` to fill in."""
+    path = directory / "disagreements.csv"
+    kept = {row["id"]: row for row in _read(path, ("id", "class"))} if path.exists() else {}
+    rows = [
+        (r["id"], r.get("reading_a", ""), r.get("reading_b", ""), r["class"], r.get("note", "")) for r in kept.values()
+    ]
+    rows += [(i, first[i].weakness, second[i].weakness, "", "") for i in ids if i not in kept]
+    try:
+        _write(path, ("id", "reading_a", "reading_b", "class", "note"), rows)
+    except OSError as error:
+        raise OutputError(f"cannot be written: {error.strerror}", file=str(path)) from error
+    return path
+
+
+def sample_ids(directory: Path) -> list[str]:
+    """The ids of an audit's sample in the order of the draw."""
+    return [row["id"] for row in _read(directory / "sample.csv", ("id",))]
+
+
+def _stratum(a: Advisory, by: Stratum) -> str:
+    if by == "year":
+        return str(a.published.year) if a.published else "undated"
+    if by == "severity":
+        return a.severity or "without"
+    return a.package or "without"
+
+
+def _allocate(sizes: Mapping[str, int], total: int) -> dict[str, int]:
+    everything = sum(sizes.values())
+    exact = {name: total * n / everything for name, n in sizes.items()}
+    given = {name: max(1, int(x)) for name, x in exact.items()}
+    order = sorted(exact, key=lambda name: (int(exact[name]) - exact[name], name))
+    while (missing := total - sum(given.values())) != 0:
+        step = 1 if missing > 0 else -1
+        for name in order if missing > 0 else sorted(given, key=lambda name: (-given[name], name)):
+            if total == sum(given.values()):
+                break
+            if 1 <= given[name] + step <= sizes[name]:
+                given[name] += step
+    return {name: given[name] for name in sorted(given)}
+
+
+def _read(path: Path, needed: Sequence[str]) -> list[dict[str, str]]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise InputError(
+            f"cannot be read: {error.strerror}", file=str(path), hint="See preventable audit draw"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise FormatError("not UTF-8 text", file=str(path), hint="Save it as CSV, UTF-8") from error
+    reader = csv.DictReader(text.splitlines())
+    missing = [c for c in needed if c not in (reader.fieldnames or ())]
+    if missing:
+        raise FormatError(f"the column {missing[0]!r} is missing", file=str(path), hint=f"Columns: {', '.join(needed)}")
+    return [{key: value or "" for key, value in row.items() if key} for row in reader]
+
+
+def _write(path: Path, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(rows)
+
+
+def _toml(value: object) -> str:
+    return msgspec.json.encode(value).decode()

@@ -1,0 +1,150 @@
+"""Shares with their labelling error: by the labels, corrected by an audit, and by the audit alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from importlib.resources import files
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from preventable.records import Estimate
+from preventable.stats.ppi import SMALL, ppi_share, ppi_strata
+from preventable.stats.prevalence import wilson
+from preventable.studies.audit import Audited, read_merged
+from preventable.studies.population import ALL, Period, Population, admitted_column, counted_column, period_column
+from preventable.studies.share import default_cwes
+from preventable.taxonomy.loader import Taxonomy
+
+
+class CorrectedRow(msgspec.Struct, frozen=True):
+    """One share three ways. ``audited`` counts the audit's records in it; ``reader_kind`` says who read."""
+
+    methodology: str
+    period: str
+    raw: Estimate
+    corrected: Estimate
+    audit_only: Estimate | None
+    """None where no record of the period was audited."""
+    audited: int
+    own_weight: float
+    """How much of the correction is the period's own; 1 for the pooled row."""
+    reader_kind: str
+
+
+def corrected_share(
+    population: Population,
+    audit: Sequence[Audited],
+    taxonomy: Taxonomy,
+    *,
+    methodologies: Iterable[str] | None = None,
+    period: Period = "year",
+    level: float = 0.95,
+) -> list[CorrectedRow]:
+    """Raw, corrected and audit-only share, pooled and per period.
+
+    Pooled: PPI++ on the audited records of the population. Per period: the correction is partially pooled
+    (``stats.ppi.ppi_strata``). Within the records that the filters leave, a simple random sample stays one.
+
+    Args:
+        population: the records.
+        audit: a simple random sample of a frame that contains the population; rows without a final class are left out.
+        taxonomy: methodologies and classes.
+        methodologies: ids; all when not given.
+        period: length of a period.
+        level: confidence level.
+    Returns:
+        Rows in order of methodology and period; none when fewer than two records of the population were audited.
+    Assumes: the audited records were drawn at random from records like these, blind to the labels.
+    """
+    final = {a.id: a.final for a in audit if a.final}
+    kinds = ", ".join(sorted({a.reader_kind for a in audit}))
+    rows: list[CorrectedRow] = []
+    for name in methodologies or taxonomy.methodologies:
+        methodology = taxonomy.methodologies[name]
+        frame = population.records.select(
+            "id",
+            period_column(period),
+            admitted_column(methodology),
+            counted_column(methodology, default_cwes(taxonomy)),
+        ).filter(pl.col("admitted"))
+        ids, periods = frame["id"].to_list(), frame["period"].to_list()
+        f = frame["counted"].cast(pl.Float64).to_numpy()
+        audited = np.array([i in final for i in ids], dtype=bool)
+        if audited.sum() < 2:
+            continue
+        truth = np.array(
+            [float(methodology.counts(final[i], taxonomy.cwe_of(final[i], None))) for i in ids if i in final]
+        )
+        rows.append(
+            CorrectedRow(
+                name,
+                ALL,
+                wilson(int(f.sum()), len(f), level=level),
+                ppi_share(truth, f[audited], f[~audited], level=level),
+                wilson(int(truth.sum()), len(truth), level=level),
+                len(truth),
+                1.0,
+                kinds,
+            )
+        )
+        if period == ALL:
+            continue
+        inside = [p for p, a in zip(periods, audited, strict=True) if a]
+        outside = [p for p, a in zip(periods, audited, strict=True) if not a]
+        for stratum in ppi_strata(inside, truth, f[audited], outside, f[~audited], level=level):
+            own = np.array([p == stratum.stratum for p in periods])
+            mine = truth[np.array([p == stratum.stratum for p in inside], dtype=bool)]
+            rows.append(
+                CorrectedRow(
+                    name,
+                    stratum.stratum,
+                    wilson(int(f[own].sum()), int(own.sum()), level=level),
+                    stratum.estimate,
+                    wilson(int(mine.sum()), len(mine), level=level) if len(mine) else None,
+                    stratum.audited,
+                    stratum.own_weight,
+                    kinds,
+                )
+            )
+    return rows
+
+
+def side_by_side(rows: Sequence[CorrectedRow]) -> dict[tuple[str, str], dict[str, object]]:
+    """What ``share`` adds to its row of a methodology and period."""
+    return {
+        (r.methodology, r.period): {
+            "corrected": r.corrected.value,
+            "corrected_low": r.corrected.low,
+            "corrected_high": r.corrected.high,
+            "corrected_by": r.corrected.method,
+            "audit_only": r.audit_only.value if r.audit_only else None,
+            "audit_only_low": r.audit_only.low if r.audit_only else None,
+            "audit_only_high": r.audit_only.high if r.audit_only else None,
+            "audited": r.audited,
+            "reader_kind": r.reader_kind,
+        }
+        for r in rows
+    }
+
+
+NO_AUDIT: dict[str, object] = {
+    "corrected": None, "corrected_low": None, "corrected_high": None, "corrected_by": None, "audit_only": None,
+    "audit_only_low": None, "audit_only_high": None, "audited": 0, "reader_kind": None,
+}  # fmt: skip
+"""What a row carries where nothing was audited."""
+
+
+def fitting_audit(population: Population, taxonomy: Taxonomy, given: Path | None) -> list[Audited]:
+    """The audit to use: the one given, else the built-in one of Linux where at least 100 of its records are here.
+
+    Raises:
+        InputError: the given file cannot be read. FormatError: it is not an audit table.
+    """
+    if given is not None:
+        return read_merged(given, taxonomy)
+    built_in = read_merged(Path(str(files("preventable.data"))) / "audit" / "linux.csv", taxonomy)
+    here = set(population.records["id"].to_list())
+    return built_in if sum(a.id in here for a in built_in) >= SMALL else []

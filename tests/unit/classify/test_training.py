@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import csv
+from importlib.resources import files
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from scipy import sparse
+
+from preventable.classify.regression import fit_softmax
+from preventable.classify.text_rules import matches
+from preventable.classify.training import CLASSES, assemble, audit_ids, read_rows, readings, rule_label, save, train
+from preventable.errors import FormatError, InputError
+from preventable.records import Advisory
+from preventable.taxonomy.loader import builtin
+
+KERNEL = "In the Linux kernel, the following vulnerability has been resolved:\n\n"
+
+
+def write(path: Path, rows: list[dict[str, object]]) -> Path:
+    path.write_bytes(msgspec.json.Encoder().encode_lines(rows))
+    return path
+
+
+def row(number: int, source: str, text: str, cwe: list[int] | None = None) -> dict[str, object]:
+    return {"id": f"CVE-1990-{number}", "source": source, "title": "", "text": text, "cwe": cwe}
+
+
+def test_no_reading_is_an_audit_record() -> None:
+    assert audit_ids().isdisjoint(readings())
+    assert len(audit_ids()) == 420
+
+
+def test_readings_are_facts_only() -> None:
+    for name in ("linux-readings.csv", "rustsec-readings.csv"):
+        text = files("preventable.data").joinpath(f"training/{name}").read_text(encoding="utf-8")
+        for entry in csv.DictReader(text.splitlines()):
+            assert set(entry) == {"id", "class", "drawn", "reader_kind"}
+            assert entry["class"] in {*builtin().classes, "unknown"}
+            assert entry["drawn"] in {"random", "uncertain"}
+            assert entry["reader_kind"] in {"human", "model"}
+
+
+def test_audit_records_train_nothing_by_any_name(tmp_path: Path) -> None:
+    audited = sorted(audit_ids())[0]
+    rows = [
+        {"id": audited, "source": "kernel", "title": "fix use-after-free", "text": "x", "cwe": None},
+        {"id": audited, "source": "nluedtke", "title": "", "text": "use after free", "cwe": [416]},
+        {"id": "GHSA-x", "source": "vr", "title": "", "text": "use after free", "cwe": [416], "aliases": [audited]},
+        row(1, "vr", "a use after free", [416]),
+    ]
+    read, _ = read_rows(write(tmp_path / "d.jsonl", rows))
+    examples = assemble(read, builtin(), {}, audit_ids())
+    assert [e.id for e in examples] == ["CVE-1990-1"]
+
+
+def test_vague_cwes_decide_nothing_and_triggers_yield_to_consequences(tmp_path: Path) -> None:
+    rows = [
+        row(1, "vr", "improper input", [20]),
+        row(2, "vr", "An integer overflow leads to a heap buffer overflow.", [190]),
+        row(3, "vr", "An integer overflow gives a wrong sum.", [190]),
+        row(4, "vr", "Uncontrolled recursion leads to a stack overflow.", [121]),
+    ]
+    read, _ = read_rows(write(tmp_path / "d.jsonl", rows))
+    found = {e.id: e.weakness for e in assemble(read, builtin(), {}, frozenset())}
+    assert found == {"CVE-1990-2": "spatial", "CVE-1990-3": "integer"}
+
+
+def test_rules_weigh_less_when_classes_compete() -> None:
+    sure = rule_label(matches(Advisory("a", "", "", "fix memory leak", "")))
+    torn = rule_label(matches(Advisory("a", "", "", "fix use-after-free and out-of-bounds read", "")))
+    assert sure[0] == "leak"
+    assert torn[1] < sure[1]
+    assert rule_label([]) == (None, 0.0)
+
+
+@pytest.mark.parametrize("content", [b"{", b'{"id": 3}', b"[]"])
+def test_a_bad_line_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "d.jsonl"
+    path.write_bytes(content + b"\n")
+    with pytest.raises(FormatError, match="line 1"):
+        read_rows(path)
+
+
+def test_missing_and_damaged_files_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be read"):
+        read_rows(tmp_path / "none.jsonl")
+    damaged = tmp_path / "d.jsonl.zst"
+    damaged.write_bytes(b"nothing")
+    with pytest.raises(FormatError, match="zstd"):
+        read_rows(damaged)
+
+
+def test_partial_targets_split_their_mass() -> None:
+    x = sparse.csr_matrix(np.eye(4, dtype=np.float32)[[0, 0, 1, 1, 2, 3] * 20])
+    targets = np.zeros((120, 3), dtype=np.float32)
+    targets[0::6, 0] = targets[1::6, 0] = 1
+    targets[2::6, 1] = targets[3::6, 1] = 1
+    targets[4::6, 2] = 1
+    targets[5::6, :2] = 1  # "the first or the second"
+    model = fit_softmax(x, targets, np.ones(120, dtype=np.float32), penalty=1e-3)
+    p = model.probabilities(sparse.csr_matrix(np.eye(4, dtype=np.float32)))
+    assert p[0].argmax() == 0
+    assert p[1].argmax() == 1
+    assert p[3, 2] < 0.1
+
+
+def test_a_small_training_learns_and_is_reproducible(tmp_path: Path) -> None:
+    texts = {
+        416: "a use after free in the parser when the object was freed before",
+        787: "an out of bounds write because the index is not checked against the size",
+        79: "cross site scripting lets attackers inject script into the page",
+    }
+    rows = [
+        row(i, "vr", f"{text} number{i % 7}", [cwe])
+        for cwe, text in texts.items()
+        for i in range(cwe * 40, cwe * 40 + 40)
+    ]
+    read, digest = read_rows(write(tmp_path / "d.jsonl", rows))
+    examples = assemble(read, builtin(), {}, frozenset())
+    first = save(train(examples, digest, builtin(), iterations=15), tmp_path / "a.npz")
+    save(train(examples, digest, builtin(), iterations=15), tmp_path / "b.npz")
+    with np.load(tmp_path / "a.npz") as a, np.load(tmp_path / "b.npz") as b:
+        assert all(np.array_equal(a[name], b[name]) for name in a.files)
+    label = first.label(Advisory("x", "", "", "", "a use after free when the object was freed"))
+    assert label.weakness == "temporal"
+    assert first.card.data_digest == digest
+    assert set(first.classes) == set(CLASSES)

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+from datetime import date
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from preventable.errors import FormatError, InputError, OutputError, UsageError
+from preventable.records import Advisory, NotAvailable
+from preventable.studies import audit
+from preventable.taxonomy.loader import builtin
+
+
+def records(count: int) -> list[Advisory]:
+    return [
+        Advisory(
+            id=f"A-{i:03}", feed="f", file="f", title=f"t{i}", published=date(2020 + i % 3, 1, 1),
+            severity="high" if i % 10 == 0 else "low",
+        )
+        for i in range(count)
+    ]  # fmt: skip
+
+
+def test_the_draw_repeats_itself_whatever_the_order() -> None:
+    first = audit.draw(records(100), 20, 7)
+    second = audit.draw(records(100)[::-1], 20, 7)
+    assert [a.id for a, _ in first] == [a.id for a, _ in second]
+    assert len({a.id for a, _ in first}) == 20
+    assert [a.id for a, _ in audit.draw(records(100), 20, 8)] != [a.id for a, _ in first]
+
+
+def test_strata_get_their_share() -> None:
+    drawn = audit.draw(records(100), 20, 7, "severity")
+    assert sum(name == "high" for _, name in drawn) == 2
+    assert {name for _, name in audit.draw(records(99), 9, 1, "year")} == {"2020", "2021", "2022"}
+    assert len(audit.draw(records(100), 3, 1, "severity")) == 3
+
+
+def test_withdrawn_records_are_not_in_the_frame() -> None:
+    gone = Advisory(id="W", feed="f", file="f", withdrawn=date(2024, 1, 1))
+    with pytest.raises(UsageError, match="cannot draw 2 of 1"):
+        audit.draw([gone, *records(1)], 2, 1)
+
+
+def test_too_many_strata_are_refused() -> None:
+    with pytest.raises(UsageError, match="strata"):
+        audit.draw(records(100), 2, 1, "year")
+
+
+def start(tmp_path: Path) -> Path:
+    directory = tmp_path / "audit"
+    audit.write_audit(directory, audit.draw(records(30), 6, 3), {"seed": 3}, 3)
+    return directory
+
+
+def fill(path: Path, classes: dict[str, str]) -> None:
+    lines = ["id,class,ambiguous,note"] + [f"{i},{c},no,own words" for i, c in classes.items()]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def test_from_draw_to_merged_table(tmp_path: Path) -> None:
+    directory = start(tmp_path)
+    taxonomy = builtin()
+    ids = audit.sample_ids(directory)
+    assert b"class" not in (directory / "records.jsonl").read_bytes()
+    assert (directory / "reading-a.csv").read_text() != (directory / "reading-b.csv").read_text()
+    a = dict.fromkeys(ids, "null") | {ids[0]: "temporal"}
+    fill(directory / "reading-a.csv", a)
+    fill(directory / "reading-b.csv", a | {ids[1]: "leak"})
+    first = audit.read_reading(directory / "reading-a.csv", taxonomy)
+    second = audit.read_reading(directory / "reading-b.csv", taxonomy)
+    table, open_ids = audit.merge(ids, first, second, {}, "human")
+    assert open_ids == [ids[1]]
+    assert table[1].final == ""
+    assert table[1].ambiguous
+    path = audit.write_disagreements(directory, first, second, open_ids)
+    settled = {ids[1]: audit.Reading(ids[1], "leak", False, "count too high")}
+    table, open_ids = audit.merge(ids, first, second, settled, "human")
+    assert open_ids == []
+    audit.write_merged(table, tmp_path / "out.csv")
+    assert audit.read_merged(tmp_path / "out.csv", taxonomy) == table
+    found = audit.status(table, taxonomy, len(ids), len(first), len(second))
+    assert (found.agreeing, found.settled, found.read_twice) == (5, 1, 6)
+    assert found.confusion == (("null", "leak", 1),)
+    assert path.exists()
+
+
+def test_an_audit_is_not_overwritten(tmp_path: Path) -> None:
+    directory = start(tmp_path)
+    with pytest.raises(OutputError, match="already holds"):
+        audit.write_audit(directory, audit.draw(records(30), 6, 3), {}, 3)
+
+
+def test_all_faults_of_a_reading_are_named_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "r.csv"
+    path.write_text(
+        "id,class,ambiguous,note\nA,nul,no,\nB,null,maybe,\nC,null,no,a b c d e f g h i j k\nD,null,no,\nD,null,no,\n",
+        encoding="utf-8",
+    )
+    with pytest.raises(FormatError) as caught:
+        audit.read_reading(path, builtin())
+    for words in ("no class 'nul'", "'maybe'", "more than 10 words", "stands twice"):
+        assert words in str(caught.value)
+
+
+def test_unreadable_files_say_what_next(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be read"):
+        audit.sample_ids(tmp_path)
+    (tmp_path / "sample.csv").write_text("x\n1\n", encoding="utf-8")
+    with pytest.raises(FormatError, match="'id' is missing"):
+        audit.sample_ids(tmp_path)
+    (tmp_path / "sample.csv").write_bytes(b"id\n\xff\n")
+    with pytest.raises(FormatError, match="UTF-8"):
+        audit.sample_ids(tmp_path)
+
+
+def test_an_unread_audit_has_no_kappa() -> None:
+    found = audit.status([], builtin(), 6, 0, 0)
+    assert isinstance(found.agreement, NotAvailable)
+
+
+def test_the_built_in_audit_is_whole() -> None:
+    root = Path(str(files("preventable.data"))) / "audit"
+    table = audit.read_merged(root / "linux.csv", builtin())
+    drawn = [line for line in (root / "linux-sample.csv").read_text().splitlines()[1:] if line]
+    assert [a.id for a in table] == drawn
+    assert all(a.final for a in table)
+    assert {a.reader_kind for a in table} == {"model"}
+    for name, column in (("a", "reading_a"), ("b", "reading_b")):
+        handed_in = audit.read_reading(root / f"linux-reading-{name}.csv", builtin())
+        assert {a.id: getattr(a, column) for a in table} == {i: r.weakness for i, r in handed_in.items()}
