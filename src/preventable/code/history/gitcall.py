@@ -21,8 +21,8 @@ SAFE = (
     "core.fsmonitor=false",
     "core.attributesFile=" + os.devnull,
     "core.packedGitWindowSize=16m",
-    "core.packedGitLimit=128m",
-    "core.deltaBaseCacheLimit=64m",
+    "core.packedGitLimit=96m",
+    "core.deltaBaseCacheLimit=48m",
     "diff.renameLimit=1000",  # what git blame and git log use
     "log.showSignature=false",
 )
@@ -178,8 +178,8 @@ def _environment(more: Mapping[str, str]) -> dict[str, str]:
         GIT_NO_LAZY_FETCH="1", GIT_TERMINAL_PROMPT="0", GIT_OPTIONAL_LOCKS="0", LC_ALL="C", GIT_PAGER="cat"
     )
     # Diffs allocate and free whole files: keep the memory instead of giving it back each time.
-    environment.setdefault("MALLOC_TOP_PAD_", "33554432")
-    environment.setdefault("MALLOC_TRIM_THRESHOLD_", "134217728")
+    environment.setdefault("MALLOC_TOP_PAD_", "8388608")
+    environment.setdefault("MALLOC_TRIM_THRESHOLD_", "33554432")
     environment.update(more)
     return environment
 
