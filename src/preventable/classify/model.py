@@ -18,7 +18,6 @@ import numpy as np
 import numpy.typing as npt
 
 from preventable.classify.features import (
-    STYLE,
     ZONES,
     Rows,
     Vocabulary,
@@ -97,6 +96,7 @@ class ModelLabeller:
         self.weights = weights
         self.bias = bias
         self.words = list(vocabulary.words)
+        self._names: dict[int, tuple[str, str]] = {}
         self._centred = weights - weights.mean(axis=1, keepdims=True)
 
     def label(self, advisory: Advisory) -> Label:
@@ -201,7 +201,7 @@ class ModelLabeller:
             return [()] * len(batch)
         row = np.repeat(np.arange(len(batch)), np.diff(rows.starts))
         gain = rows.values * self._centred[rows.columns, chosen[row]]
-        strong = gain > 0.05
+        strong = gain > 0.1
         row, gain, columns = row[strong], gain[strong], rows.columns[strong]
         order = np.lexsort((-gain, row))
         row, gain, columns = row[order], gain[order], columns[order]
@@ -210,27 +210,30 @@ class ModelLabeller:
         for i, advisory in enumerate(batch):
             named: list[LabelReason] = []
             seen: set[str] = set()
-            title, text = advisory.title.lower(), advisory.text.lower()
+            title, text = _lower(advisory.title), _lower(advisory.text)
             for j in range(starts[i], min(starts[i + 1], starts[i] + 4 * count)):
-                key = int(self.vocabulary.keys[columns[j]])
-                zone = zone_of(key)
-                if zone == STYLE:
-                    continue
-                words = key_words(key, self.words)
-                if words in seen:
+                zone, words = self._name(int(columns[j]))
+                if zone == "style" or words in seen:
                     continue
                 seen.add(words)
                 span = None
-                if ZONES[zone] == "title":
+                if zone == "title":
                     span = _span("title", title, words)
-                elif ZONES[zone] != "chain":
+                elif zone != "chain":
                     span = _span("text", text, words)
-                detail = f"{words} (+{gain[j]:.2f}, {ZONES[zone]})"
+                detail = f"{words} (+{gain[j]:.2f}, {zone})"
                 named.append(LabelReason("model", detail, "model", span))
                 if len(named) == count:
                     break
             result.append(tuple(named))
         return result
+
+    def _name(self, column: int) -> tuple[str, str]:
+        known = self._names.get(column)
+        if known is None:
+            key = int(self.vocabulary.keys[column])
+            known = self._names[column] = (ZONES[zone_of(key)], key_words(key, self.words))
+        return known
 
 
 def calibrated(p: F32, kernel: npt.NDArray[np.bool_], calibration: Calibration) -> F32:
@@ -295,4 +298,15 @@ def model_arrays(
 
 def _span(field: Literal["title", "text"], lower: str, words: str) -> Span | None:
     position = lower.find(words)
-    return Span(field, position, position + len(words)) if position >= 0 else None
+    while position >= 0:
+        end = position + len(words)
+        if not (lower[position - 1 : position].isalpha() or lower[end : end + 1].isalpha()):
+            return Span(field, position, end)
+        position = lower.find(words, position + 1)
+    return None
+
+
+def _lower(text: str) -> str:
+    """Lower case of the same length, so that positions stay those of the original."""
+    lower = text.lower()
+    return lower if len(lower) == len(text) else "".join(c.lower() if len(c.lower()) == 1 else c for c in text)

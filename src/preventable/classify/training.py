@@ -78,6 +78,8 @@ class _Row(msgspec.Struct, frozen=True):
     text: str
     cwe: tuple[int, ...] | None = None
     aliases: tuple[str, ...] = ()
+    cats: tuple[str, ...] | None = None
+    """RustSec's categories: never a label, only to judge by."""
 
 
 class Trained(msgspec.Struct, frozen=True):
@@ -418,3 +420,25 @@ def _platt(p: F32, y: npt.NDArray[np.bool_]) -> tuple[float, float]:
 
     a, b = minimize(loss, np.array([1.0, 0.0]), method="Nelder-Mead").x
     return float(a), float(b)
+
+
+def held_out_rows(trained: Trained) -> list[dict[str, object]]:
+    """One row per judged example with its probabilities from the fold that did not see it: facts, no text."""
+    strict = np.array([c in STRICT for c in CLASSES])
+    broad = np.array([c in BROAD for c in CLASSES])
+    drawn = readings()
+    rows: list[dict[str, object]] = []
+    for example, p, judged in zip(trained.examples, trained.held_out, trained.judged, strict=True):
+        if judged and example.weakness is not None:
+            rows.append(
+                {
+                    "id": example.id,
+                    "source": example.source,
+                    "drawn": drawn[example.id][1] if example.id in drawn else "all",
+                    "truth": example.weakness,
+                    "predicted": CLASSES[int(p.argmax())],
+                    "strict": round(float(p[strict].sum()), 5),
+                    "broad": round(float(p[broad].sum()), 5),
+                }
+            )
+    return rows

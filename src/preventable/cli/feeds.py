@@ -12,6 +12,7 @@ import click
 import msgspec
 import platformdirs
 
+from preventable.cli.columns import columns_of
 from preventable.code.census import CensusCase
 from preventable.code.components import ComponentMap, map_components
 from preventable.errors import UsageError
@@ -223,17 +224,6 @@ def evidence_of(
         quiet=quiet,
         say=(lambda _message: None) if quiet else lambda message: click.echo(f"preventable: {message}", err=True),
     )
-
-
-def columns_of(columns: Sequence[str]) -> dict[str, str]:
-    """``FIELD=COLUMN`` pairs as a mapping."""
-    out = {}
-    for pair in columns:
-        field, equals, column = pair.partition("=")
-        if not equals or not field or not column:
-            raise UsageError(f"{pair!r} is not FIELD=COLUMN", field="--column", hint="For example --column id=Key")
-        out[field] = column
-    return out
 
 
 def default_store(locations: Sequence[str]) -> Path:

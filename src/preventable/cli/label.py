@@ -7,7 +7,7 @@ import click
 from preventable.classify.labeller import label_by_cwe
 from preventable.classify.model import default_model
 from preventable.cli import output
-from preventable.cli.feeds import columns_of
+from preventable.cli.columns import columns_of
 from preventable.readers.base import Options
 from preventable.readers.registry import READERS, load
 from preventable.records import Advisory, Label

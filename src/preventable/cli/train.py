@@ -6,15 +6,17 @@ from pathlib import Path
 
 import click
 
-from preventable.classify.training import assemble, audit_ids, read_rows, readings, save, train
+from preventable.classify.training import assemble, audit_ids, held_out_rows, read_rows, readings, save, train
+from preventable.cli import output
 from preventable.taxonomy.loader import builtin
 
 
 @click.command("train")
 @click.argument("data", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="Where to write the model.")
+@click.option("--held-out", type=click.Path(path_type=Path, dir_okay=False), help="Also write the folds' predictions.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress on standard error.")
-def command(data: Path, out: Path, quiet: bool) -> None:
+def command(data: Path, out: Path, held_out: Path | None, quiet: bool) -> None:
     """Learn the text model from labelled records (JSON Lines, .zst allowed: id, source, title, text, cwe).
 
     Records of the built-in audit are left out; the built-in training readings are added. Takes a few minutes.
@@ -31,5 +33,9 @@ def command(data: Path, out: Path, quiet: bool) -> None:
     rows, digest = read_rows(data)
     read = {id_: weakness for id_, (weakness, _) in readings().items()}
     examples = assemble(rows, taxonomy, read, audit_ids())
-    model = save(train(examples, digest, taxonomy, said=said), out)
+    trained = train(examples, digest, taxonomy, said=said)
+    model = save(trained, out)
+    if held_out is not None:
+        columns = ("id", "source", "drawn", "truth", "predicted", "strict", "broad")
+        held_out.write_text(output.render_rows(held_out_rows(trained), "csv", columns), encoding="utf-8")
     said(f"{out}: {out.stat().st_size / 1e6:.2f} MB, {len(model.classes)} classes, {model.card.rows}")

@@ -1,0 +1,95 @@
+"""Section of the report: the share under every definition, by the labels, corrected, and by the audit alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import altair as alt
+
+from preventable.report.model import Column, Figure, Section, Table
+
+_WAYS = (("labels", "share", "low", "high"), ("corrected", "corrected", "corrected_low", "corrected_high"),
+         ("audit only", "audit_only", "audit_only_low", "audit_only_high"))  # fmt: skip
+
+
+def section(envelope: Mapping[str, Any]) -> Section:
+    """The saved result of ``preventable share`` as a ladder over definitions, three rungs each."""
+    rows: Sequence[Mapping[str, Any]] = envelope["results"]
+    pooled = sorted((r for r in rows if r["period"] == r["component"] == "all"), key=lambda r: float(r["share"]))
+    corrected = [r for r in pooled if r.get("corrected") is not None]
+    readers = sorted({str(r["reader_kind"]) for r in corrected})
+    sentences = [
+        f"{r['methodology']}: {_interval(r['share'], r['low'], r['high'])} by the labels"
+        + (
+            f", {_interval(r['corrected'], r['corrected_low'], r['corrected_high'])} corrected by "
+            f"{r['audited']} audited records."
+            if r.get("corrected") is not None
+            else "; no audit of these records, so not corrected."
+        )
+        for r in pooled
+    ]
+    how = (
+        "By the labels: counted / admitted records, Wilson interval. Corrected: prediction-powered inference (PPI++) "
+        "on a random sample that was read in full; exact where it is small. Audit only: Wilson on that sample. "
+    )
+    if readers:
+        how += f"The sample was read by: {', '.join(readers)}."
+        if "model" in readers:
+            how += " Both readers are models of one family: their agreement is likely higher than between people."
+    return Section(
+        id="share-corrected",
+        title="The share with its labelling error",
+        sentences=tuple(sentences),
+        figures=(
+            Figure(
+                id="share-corrected-ladder",
+                title="Share by definition: labels, corrected, audit only",
+                how=how,
+                chart=_ladder(pooled) if pooled else None,
+                alt=" ".join(sentences),
+                table=Table(_COLUMNS, list(rows)),
+            ),
+        ),
+        short="Corrected share",
+    )
+
+
+def _ladder(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    data = [
+        {"definition": r["methodology"], "estimate": way, "share": r[value], "low": r[low], "high": r[high]}
+        for r in rows
+        for way, value, low, high in _WAYS
+        if r.get(value) is not None
+    ]
+    base = alt.Chart(alt.InlineData(values=data)).encode(
+        y=alt.Y("definition:N", sort=[r["methodology"] for r in rows], title=None),
+        yOffset=alt.YOffset("estimate:N", sort=[w[0] for w in _WAYS]),
+        color=alt.Color("estimate:N", sort=[w[0] for w in _WAYS], title=None),
+    )
+    axis = alt.Axis(format="%")
+    bars = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", axis=axis, title="share of records"), x2="high:Q")
+    points = base.mark_point(filled=True, size=50).encode(x="share:Q", shape=alt.Shape("estimate:N", title=None))
+    chart: dict[str, Any] = (bars + points).properties(width="container", height=alt.Step(18)).to_dict()
+    return chart
+
+
+def _interval(value: object, low: object, high: object) -> str:
+    return f"{100 * float(str(value)):.1f}% (95%: {100 * float(str(low)):.1f}% to {100 * float(str(high)):.1f}%)"
+
+
+_COLUMNS = (
+    Column("methodology", "definition"),
+    Column("period", "period"),
+    Column("component", "component"),
+    Column("count", "count", "count"),
+    Column("total", "records", "count"),
+    Column("share", "by the labels", "share"),
+    Column("low", "low", "share"),
+    Column("high", "high", "share"),
+    Column("corrected", "corrected", "share"),
+    Column("corrected_low", "low", "share"),
+    Column("corrected_high", "high", "share"),
+    Column("audit_only", "audit only", "share"),
+    Column("audited", "audited", "count"),
+)

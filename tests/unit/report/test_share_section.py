@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import pytest
+
+from preventable.report.sections.share import section
+
+ROW = {
+    "methodology": "strict", "period": "all", "component": "all", "count": 30, "total": 100, "unknown": 5, "share": 0.3,
+    "low": 0.22, "high": 0.4, "estimator": "wilson", "corrected": 0.35, "corrected_low": 0.3, "corrected_high": 0.4,
+    "corrected_by": "ppi++", "audit_only": 0.36, "audit_only_low": 0.28, "audit_only_high": 0.45, "audited": 120,
+    "reader_kind": "model",
+}  # fmt: skip
+
+
+def test_three_rungs_and_who_read() -> None:
+    found = section({"results": [ROW]})
+    figure = found.figures[0]
+    assert figure.chart is not None
+    assert figure.alt
+    assert "models of one family" in figure.how
+    assert "35.0% (95%: 30.0% to 40.0%) corrected by 120 audited records" in found.sentences[0]
+
+
+@pytest.mark.parametrize("missing", [{"corrected": None, "audit_only": None, "audited": 0, "reader_kind": None}])
+def test_without_an_audit_it_says_so(missing: dict[str, object]) -> None:
+    found = section({"results": [ROW | missing]})
+    assert "no audit of these records" in found.sentences[0]
+    assert "read by" not in found.figures[0].how
+
+
+def test_nothing_to_show_is_not_a_fault() -> None:
+    assert section({"results": []}).figures[0].chart is None
