@@ -1,4 +1,4 @@
-"""Writes the generated pages: docs/commands.md. ``--check`` only tells whether they are current."""
+"""Writes the generated pages: docs/commands.md and docs/schema. ``--check`` only tells whether they are current."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from preventable.cli.main import COMMANDS, preventable
+from preventable.report.schema import schema_documents
 
 DOCS = Path(__file__).parent
 
@@ -41,19 +42,20 @@ def _section(command: click.Command, context: click.Context, level: int) -> list
     return parts
 
 
-PAGES = {"commands.md": command_reference}
 
 
 def main() -> int:
     """Write or check all pages."""
     stale = []
-    for name, make in PAGES.items():
-        text = make()
+    pages = {"commands.md": command_reference().encode()}
+    pages |= {f"schema/{name}": data for name, data in schema_documents().items()}
+    for name, data in pages.items():
         path = DOCS / name
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
+        if not path.exists() or path.read_bytes() != data:
             stale.append(name)
             if "--check" not in sys.argv:
-                path.write_text(text, encoding="utf-8")
+                path.parent.mkdir(exist_ok=True)
+                path.write_bytes(data)
     if stale:
         print(("stale: " if "--check" in sys.argv else "written: ") + ", ".join(stale))
     return 1 if stale and "--check" in sys.argv else 0

@@ -13,6 +13,7 @@ from preventable.report.model import Section
 
 KINDS: dict[str, str] = {
     "census": "preventable.report.sections.census",
+    "census_series": "preventable.report.sections.census_series",
     "share": "preventable.report.sections.share",
     "lineage": "preventable.report.sections.lineage",
     "contributors": "preventable.report.sections.contributors",
