@@ -10,7 +10,7 @@
               domainColor: style("--line"), tickColor: style("--line"), labelFontSize: 12, titleFontSize: 12,
               titleFontWeight: "normal" },
       legend: { labelColor: style("--ink"), titleColor: style("--soft"), labelFontSize: 12, labelLimit: 240 },
-      title: { color: style("--ink") }, view: { stroke: null },
+      title: { color: style("--ink") }, rule: { color: style("--ink") }, text: { color: style("--ink") }, view: { stroke: null },
     };
     const waiting = [...document.querySelectorAll("[data-chart]")].map((box) => {
       const spec = JSON.parse(document.getElementById("chart-" + box.dataset.chart).textContent);
