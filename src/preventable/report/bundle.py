@@ -18,7 +18,7 @@ from preventable.report.html import Page, render_html
 from preventable.report.model import Section
 from preventable.report.plain import printable, render_markdown, render_text
 from preventable.report.wording import percent
-from preventable.studies.assessment import Assessment
+from preventable.studies.assessment import Assessment, Results
 from preventable.taxonomy.loader import Taxonomy
 
 FILES = ("index.html", "report.md", "summary.txt", "results.json", "citation.txt")
@@ -76,21 +76,12 @@ def write_report(a: Assessment, taxonomy: Taxonomy, directory: Path, *, included
 
 def results_document(a: Assessment) -> dict[str, object]:
     """``results.json``; its schema is docs/schema/results.json."""
-    results: dict[str, object] = {
-        name: getattr(a, name)
-        for name in (
-            "name", "primary", "data_digest", "data_date", "by", "period", "filters", "total", "withdrawn", "undated",
-            "left_out", "without_severity", "shares", "component_shares", "prevented", "hotspots", "trend",
-            "label_sources", "agreement", "comparison",
-        )
-    }  # fmt: skip
-    results["labels"] = dict(zip(a.records["id"], a.records["weakness"], strict=True))
     return {
         "kind": "assessment",
         "schema_version": SCHEMA_VERSION,
         "method_version": METHOD_VERSION,
         "inputs": a.reports,
-        "results": results,
+        "results": {name: getattr(a, name) for name in Results.__struct_fields__},
         "citation": a.citation(),
     }
 

@@ -30,8 +30,8 @@ class LabelSourceRow(msgspec.Struct, frozen=True):
     count: int
 
 
-class Assessment(msgspec.Struct, frozen=True):
-    """All results; ``records`` is the record-level table."""
+class Results(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The figures of an assessment: ``results`` of ``results.json``."""
 
     name: str
     primary: str
@@ -54,6 +54,13 @@ class Assessment(msgspec.Struct, frozen=True):
     label_sources: list[LabelSourceRow]
     agreement: Agreement | None
     comparison: Comparison | None
+    labels: dict[str, str]
+    """Record id -> class, for a later comparison."""
+
+
+class Assessment(Results, frozen=True):
+    """The figures, with what was read and the record-level table."""
+
     reports: tuple[ReadReport, ...]
     records: pl.DataFrame
 
@@ -114,6 +121,7 @@ def assess(
         label_sources=_label_sources(population),
         agreement=label_agreement(population),
         comparison=_compare(earlier, labels, shares) if earlier is not None else None,
+        labels=labels,
         reports=evidence.reports,
         records=record_table(population, taxonomy),
     )
