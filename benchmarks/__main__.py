@@ -1,8 +1,8 @@
 """``python -m benchmarks``: runs every ``bench_*.py`` beside this file and prints one table.
 
 Each module has ``run() -> list[dict]`` with rows ``name, measured, bar, unit, verdict``. A verdict that begins with
-``missed`` makes the exit status 1; ``skipped`` says loudly which input was absent. Names given as arguments choose modules
-(``python -m benchmarks backbone``).
+``missed`` makes the exit status 1; ``skipped`` says loudly which input was absent. Names given as arguments choose
+modules (``python -m benchmarks backbone``).
 """
 
 from __future__ import annotations

@@ -1,0 +1,40 @@
+"""Which label stands: a specific CWE, else the words; vague CWEs do not decide."""
+
+from __future__ import annotations
+
+import pytest
+
+from preventable.classify.labeller import label_by_cwe, label_records, unknown_cwes
+from preventable.records import Advisory, CweClaim
+from preventable.taxonomy.loader import builtin
+
+
+def advisory(*cwes: int, title: str = "") -> Advisory:
+    claims = tuple(CweClaim(c, f"who{i}") for i, c in enumerate(cwes))
+    return Advisory(id="X", feed="f", file="f", title=title, cwes=claims)
+
+
+@pytest.mark.parametrize(
+    ("cwes", "weakness", "cwe"),
+    [
+        ((), "unknown", None), ((20,), "unknown", None), ((20, 200, 400), "unknown", None),
+        ((416,), "temporal", 416), ((476, 416), "temporal", 416), ((190, 787), "spatial", 787),
+        ((20, 79), "injection", 79), ((99_999,), "unknown", None), ((125, 787), "spatial", 125),
+    ],
+)  # fmt: skip
+def test_by_cwe(cwes: tuple[int, ...], weakness: str, cwe: int | None) -> None:
+    label = label_by_cwe(advisory(*cwes), builtin())
+    assert (label.weakness, label.cwe) == (weakness, cwe)
+    assert label.source == ("none" if weakness == "unknown" else "cwe")
+    assert all(r.kind == "cwe" and r.said_by.startswith("who") for r in label.reasons)
+
+
+def test_the_words_decide_where_the_cwe_does_not() -> None:
+    found = label_records(
+        [advisory(20, title="use after free"), advisory(476, title="use after free"), advisory(20)], builtin()
+    )
+    assert [(x.weakness, x.source) for x in found] == [("temporal", "rules"), ("null", "cwe"), ("unknown", "none")]
+
+
+def test_cwes_that_the_map_lacks_are_counted() -> None:
+    assert unknown_cwes([advisory(99_999), advisory(99_999, 416), advisory(20)], builtin()) == {99_999: 2}
