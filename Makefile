@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 OUT ?= out/linux
 
-.PHONY: demo test check test-slow bench docs clean format
+.PHONY: demo test check gate test-slow bench docs clean format
 
 demo: $(STAMP)
 	$(BIN)/preventable demo --out $(OUT)
@@ -20,6 +20,9 @@ check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+gate: $(STAMP)
+	bash tests/fixtures/gate/check.sh $(abspath $(BIN))/python -m preventable
 
 format: $(STAMP)
 	$(BIN)/ruff format .

@@ -27,7 +27,16 @@ Counts = dict[tuple[str, str, str], tuple[int, int]]
 
 LANGUAGES = {".c": "C", ".h": "header", ".rs": "Rust", ".S": "assembly"}
 NOT_SHIPPED = ("tools/", "scripts/", "samples/", "Documentation/", "usr/", "debian/")
-VENDORED = ("rust/alloc/", "rust/proc-macro2/", "rust/quote/", "rust/syn/", "lib/zstd/", "scripts/dtc/")
+VENDORED = (
+    "rust/alloc/",
+    "rust/proc-macro2/",
+    "rust/quote/",
+    "rust/syn/",
+    "rust/zerocopy/",
+    "rust/zerocopy-derive/",
+    "lib/zstd/",
+    "scripts/dtc/",
+)
 TEST = re.compile(r"(^|/)(tests?|selftests?|kunit)(/|$)|(_|-)(kunit|test|selftest)s?(_|\.|-)")
 GENERATED = re.compile(r"/asic_reg/|^drivers/gpu/drm/amd/include/|\.mod\.c$|^drivers/gpu/drm/msm/registers/")
 PAIRS = {

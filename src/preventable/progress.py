@@ -7,9 +7,13 @@ import time
 from types import TracebackType
 from typing import Self, TextIO
 
+_WORTH_TELLING_SECONDS = 2.0
+
 
 class Progress:
     """Counts steps and reports them at most twice a second (every ten seconds when not on a terminal).
+
+    The closing line comes only after work that took two seconds or more.
 
     Args:
         what: the unit in the plural, for example ``"records"``.
@@ -44,7 +48,7 @@ class Progress:
     ) -> None:
         if self._live:
             self._stream.write("\r\x1b[K")
-        if not self._quiet and error is None:
+        if not self._quiet and error is None and time.monotonic() - self._began > _WORTH_TELLING_SECONDS:
             self._stream.write(self._line(final=True) + "\n")
         self._stream.flush()
 

@@ -200,6 +200,8 @@ def test_an_architecture_without_packages_is_answered_from_sources(indices: Path
         (["--remove", "rustcc"], 2, "Did you mean rustc"),
         (["aptt", "--requires", "rustc", "--without-toolchain", "amd64"], 2, "Did you mean apt"),
         (["--requires", "rustc"], 2, "needs the PACKAGE"),
+        (["apt", "--requires", "rustcc"], 2, "Did you mean rustc"),
+        (["apt", "--today", "--requires", "rustcc"], 2, "Did you mean rustc"),
         (["--remove", "rustc", "--arch", "amd46"], 2, "amd64"),
         (["--remove", "rustc", "--archive", "/nonexistent"], 3, "no such file or directory"),
     ],

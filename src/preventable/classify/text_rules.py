@@ -89,11 +89,12 @@ def matches(advisory: Advisory) -> list[Match]:
         ("title", advisory.title),
         ("text", advisory.text),
     )
+    lowered = {field: _lower(original) for field, original in fields}
+    both = "\n".join(lowered.values())
+    tried = [(key, group) for key, group in _rules_by_key() if key in both]
     for field, original in fields:
-        if not original:
-            continue
-        lower = _lower(original)
-        for rule in [rule for key, group in _rules_by_key() if key in lower for rule in group]:
+        lower = lowered[field]
+        for rule in [rule for key, group in tried if key in lower for rule in group]:
             hit = rule.pattern.search(lower)
             while hit is not None and rule.kind == "phrase" and _negated(lower, hit.start()):
                 hit = rule.pattern.search(lower, hit.end())

@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from preventable.cli import output
-from preventable.code.census import ROW_COLUMNS, Census, CensusSection, take_census
+from preventable.code.census import HEADER_RULES, ROW_COLUMNS, Census, CensusSection, take_census
 from preventable.code.counting import counter_name
 from preventable.code.coupling import CouplingRow
 from preventable.code.trees import DEFAULT_MAX_FILE_BYTES, open_source
@@ -136,6 +136,7 @@ def count(
         click.echo(output.render_rows(_plain(census.coupling), fmt, CouplingRow.__struct_fields__), nl=False)
     else:
         more = {n: _plain(getattr(census, n)) for n in Census.__struct_fields__ if n not in ("rows", "source")}
+        more["header_rule"] = HEADER_RULES[census.headers]
         for optional in ("coupling", "files"):
             if more[optional] is None:
                 del more[optional]

@@ -87,6 +87,7 @@ def new(
             forecast = study.needed(
                 claim, inputs.events.events, inputs.lines(), taxonomy.methodologies,
                 start=inputs.start, end=min(inputs.end, claim.opened),
+                family=1 if claim.primary else sum(not c.primary for c in claims.values()),
             )  # fmt: skip
         if claim.id not in known:
             body = {
@@ -144,7 +145,7 @@ def test(
     written = _claims(read_case)
     path = ledger or base / LEDGER
     lines = book.read_ledger(path)
-    faults = book.verify(lines)
+    faults = book.verify(lines, every_look=False)
     if faults:
         raise InputError(
             f"the ledger does not hold: line {faults[0].line} {faults[0].what}", file=str(path),

@@ -25,15 +25,18 @@ COLUMNS = (
 
 @click.command()
 @study_options
-@click.option("--exposure", metavar="CSV", help="Lines by date, component, language, bucket.")
-@click.option("--cohorts", metavar="CSV", help="The same with a column cohort (year of writing): age-matched.")
+@click.option(
+    "--exposure", multiple=True, metavar="[DATE=]FILE",
+    help="Lines by date: CSV, a saved lineage, or DATE= and a saved census; repeatable.",
+)  # fmt: skip
+@click.option("--cohorts", metavar="FILE", help="Lines by year of writing (a saved lineage, or CSV): age-matched.")
 @click.option("--pairs", "only_pairs", is_flag=True, help="Counterparts of the case file, pair by pair.")
 @click.option("--tree", type=click.Path(path_type=Path), help="Source tree to measure counterparts in.")
 @output.format_option()
 @output.quiet_option()
 def command(
     *, feeds: tuple[str, ...], advisories: tuple[str, ...], case: Path | None, releases: str | None,
-    repository: Path | None, exposure: str | None, cohorts: str | None, only_pairs: bool, tree: Path | None,
+    repository: Path | None, exposure: tuple[str, ...], cohorts: str | None, only_pairs: bool, tree: Path | None,
     fmt: str, quiet: bool,
 ) -> int:  # fmt: skip
     """Does the newcomer hold up? Vulnerabilities per million line-years by language, dated by mainline fix.

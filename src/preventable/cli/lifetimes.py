@@ -10,7 +10,7 @@ import msgspec
 from preventable.cli import output
 from preventable.cli.study_inputs import case_at, feeds_of, labeller, partial, study_options, warn_losses
 from preventable.errors import InputError
-from preventable.studies.lifetimes import By, lifetimes
+from preventable.studies.lifetimes import By, lifetimes, read_origins, with_origins
 from preventable.studies.setting import read_inputs, setting_of
 from preventable.taxonomy.loader import load_taxonomy
 
@@ -24,12 +24,13 @@ GROUPS: tuple[By, ...] = ("class", "component", "language", "year")
 @click.command()
 @study_options
 @click.option("--by", type=click.Choice(GROUPS), multiple=True, help="Group by; may be repeated. Default: all four.")
+@click.option("--origin", type=click.Path(path_type=Path), help="A saved origin: dates what records do not tell.")
 @click.option("--bootstrap", type=click.IntRange(0, 10000), default=100, show_default=True, help="Resamples.")
 @output.format_option()
 @output.quiet_option()
 def command(
     *, feeds: tuple[str, ...], advisories: tuple[str, ...], case: Path | None, releases: str | None,
-    repository: Path | None, by: tuple[By, ...], bootstrap: int, fmt: str, quiet: bool,
+    repository: Path | None, by: tuple[By, ...], origin: Path | None, bootstrap: int, fmt: str, quiet: bool,
 ) -> int:  # fmt: skip
     """How long faults live, from introduction to fix, corrected for what the data cannot show. In years.
 
@@ -47,22 +48,26 @@ def command(
     )  # fmt: skip
     warn_losses(inputs, quiet=quiet)
     kinds: tuple[By, ...] = ("all", *(by or GROUPS))
-    if not any(e.introduced for e in inputs.events.events):
+    events, filled = with_origins(inputs.events.events, read_origins(origin) if origin is not None else {})
+    if not any(e.introduced for e in events):
         raise InputError(
             "no record says when its fault was introduced",
             hint="Give the feed's release dates, or a clone with --repository",
         )
     result = lifetimes(
-        inputs.events.events, start=setting.regime_start, end=inputs.end, first_date=setting.first_date,
+        events, start=setting.regime_start, end=inputs.end, first_date=setting.first_date,
         releases=inputs.releases, by=kinds, bootstrap=bootstrap, name=setting.name,
     )  # fmt: skip
+    sentences = result.sentences
+    if filled:
+        sentences += (f"{filled:,} introductions are estimates by origin, the rest are the records' own.",)
     if fmt in ("table", "markdown"):
-        for sentence in result.sentences:
+        for sentence in sentences:
             click.echo(sentence)
         click.echo()
     output.write_rows(
         [msgspec.to_builtins(r) for r in result.rows], fmt, kind="lifetimes", columns=COLUMNS,
-        inputs=inputs.described(), sentences=result.sentences, curves=result.curves, zero=result.zero,
+        inputs=inputs.described(), sentences=sentences, curves=result.curves, zero=result.zero,
         window={"start": result.start, "end": result.end}, longest_years=result.longest_years,
         truncation=result.truncation, published=result.published, undated=inputs.events.undated, unit="years",
     )  # fmt: skip

@@ -38,6 +38,13 @@ COLUMNS = ("snapshot", "cohort", "language", "component", "lines", "lines_substa
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Commits that the substantive age ignores; by default .git-blame-ignore-revs of the revision.",
 )
+@click.option(
+    "--exact/--likely",
+    "exact",
+    default=None,
+    help="Compare every changed file without whitespace, or those where it likely matters; "
+    "by default exact up to 20,000 commits.",
+)
 @click.option("--workers", type=click.IntRange(1, 256), help="Processes; by default the number of cores.")
 @click.option("--fresh", is_flag=True, help="Do not go on from a run that was interrupted.")
 @output.format_option()
@@ -48,6 +55,7 @@ def command(
     every: Every,
     age: Age,
     ignore_revs_file: Path | None,
+    exact: bool | None,
     workers: int | None,
     fresh: bool,
     fmt: str,
@@ -75,11 +83,16 @@ def command(
         revision=revision,
         every=every,
         age=age,
+        exact=exact,
         ignore_revs=ignore_revs_file,
         processes=workers,
         resume=not fresh,
         progress=progress,
     )
+    if lineage.resumed_at and not quiet:
+        click.echo(
+            f"preventable: note: this run goes on from commit {lineage.resumed_at:,} of an earlier one", err=True
+        )
     if bar is not None:
         bar.__exit__(None, None, None)
     for limit in lineage.limits:
@@ -102,6 +115,7 @@ def command(
             for name in (
                 "commits",
                 "merges",
+                "exact",
                 "snapshots",
                 "survival",
                 "half_life",

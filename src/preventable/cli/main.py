@@ -6,10 +6,13 @@ Exit status: 0 done and clean, 1 findings or a partial result, 2 usage, 3 nothin
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import os
+import signal
 import sys
-from typing import NoReturn
+import threading
+from typing import Any, NoReturn
 
 import click
 
@@ -29,17 +32,28 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "facts": ("facts", "keep facts without prose; how the embedded case was made"),
     "census": ("census", "count what is there: lines, unsafe Rust, coupling; compare two trees"),
     "gate": ("gate", "hold the line: no new C or unsafe where the case file says so"),
-    "compare": ("compare", "Does the newcomer hold up? Rates by language, their ratio, counterparts."),
-    "lifetimes": ("lifetimes", "How long faults live, corrected for what the data cannot show."),
-    "claims": ("claims", "Claims written down before the data, tested so that one may look every day."),
+    "compare": ("compare", "does the newcomer hold up: rates by language, their ratio, counterparts"),
+    "lifetimes": ("lifetimes", "how long faults live, corrected for what the data cannot show"),
+    "claims": ("claims", "claims written down before the data, tested so that one may look every day"),
     "lineage": ("lineage", "how old the code is: surviving lines by cohort, survival, churn"),
+    "origin": ("origin", "which commits may have brought each fault, with weights and reasons"),
     "contributors": ("contributors", "who keeps the code: active, new and leaving authors, in counts"),
     "ports": ("ports", "which platforms lose what when a package starts to need a toolchain"),
 }
 
 
+class _ReaderGone(Exception):
+    """Whoever read our output closed it (``| head``). No ``OSError``, for click would end with status 1."""
+
+
 class LazyGroup(click.Group):
     """A group whose commands are imported when they are used, so that ``--help`` stays fast."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise _ReaderGone from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -48,8 +62,18 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"preventable.cli.{COMMANDS[cmd_name][0]}")
+        if hasattr(signal, "siginterrupt") and threading.current_thread() is threading.main_thread():
+            # Polars handles Ctrl-C by itself and lets a blocked read go on; a read of a pipe must end.
+            signal.siginterrupt(signal.SIGINT, True)
         command: click.Command = module.command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and (close := difflib.get_close_matches(args[0], COMMANDS, 1)):
+            ctx.fail(f"No such command {args[0]!r}. Did you mean {close[0]!r}?")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         if not COMMANDS:
@@ -83,8 +107,8 @@ def main() -> NoReturn:
     except PreventableError as error:
         _say(f"error: {error}")
         sys.exit(error.exit_status)
-    except BrokenPipeError:
-        # The reader of our output went away (`| head`): not an error, and nothing more to say.
+    except _ReaderGone:
+        # Not an error, and nothing more to say.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except OSError as error:

@@ -23,9 +23,9 @@ from preventable.readers.debian_archive import (
     from_mirror,
 )
 from preventable.studies.ports.model import Policy
-from preventable.studies.ports.question import Question
 from preventable.studies.ports.storage import cache_folder
 from preventable.studies.ports.survey import Findings, survey
+from preventable.studies.ports.terms import Question
 
 if TYPE_CHECKING:
     from preventable.readers.debian_mirror import Mirror
@@ -129,7 +129,7 @@ def _split(values: Sequence[str]) -> tuple[str, ...]:
     "--without-toolchain",
     multiple=True,
     metavar="ARCH…",
-    help="Architectures to treat as lacking the tool even if their index has it; all with --all-without.",
+    help="Architectures to treat as lacking the tool even if their index has it.",
 )
 @click.option(
     "--archive",
@@ -332,7 +332,7 @@ def _snapshots(
 def _check_names(question: Question, findings: Findings) -> None:
     """A name that no architecture has is a mistake in the question."""
     known = {n for a in findings.answers for n in a.known}
-    for name in (*question.packages, *question.remove, *question.only, *question.why):
+    for name in (*question.packages, *question.requires, *question.remove, *question.only, *question.why):
         if name not in known and any(name in a.unknown for a in findings.answers):
             near = list(dict.fromkeys(n for a in findings.answers if name in a.unknown for n in a.near))[:3]
             raise UsageError(

@@ -53,10 +53,9 @@ def archive_members(path: Path, max_file_bytes: int) -> Iterator[Member]:
             yield from _zip(path, max_file_bytes, budget)
         else:
             with path.open("rb") as raw, _plain(raw, head) as plain:
-                yield from _tar(plain, max_file_bytes, budget)
-                # A cut archive may end between two members: only the end of the stream tells.
-                while plain.read(1 << 20):
-                    pass
+                watched = _Tail(plain)
+                yield from _tar(cast(IO[bytes], watched), max_file_bytes, budget)
+                watched.check_end()
     except (
         tarfile.TarError,
         gzip.BadGzipFile,
@@ -94,6 +93,26 @@ class _Budget:
                 file=str(self._path),
                 hint="Unpack it yourself if you trust it",
             )
+
+
+class _Tail:
+    """Passes a stream on and remembers its last block: a tar ends in zeros, so that a cut one can be told."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._last = b""
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._stream.read(size)
+        self._last = (self._last + data[-tarfile.BLOCKSIZE :])[-tarfile.BLOCKSIZE :]
+        return data
+
+    def check_end(self) -> None:
+        """Read to the end; raises if the end mark is missing."""
+        while self.read(1 << 20):
+            pass
+        if self._last.strip(b"\0") or len(self._last) < tarfile.BLOCKSIZE:
+            raise tarfile.ReadError("its end is missing")
 
 
 def _plain(raw: IO[bytes], head: bytes) -> IO[bytes]:

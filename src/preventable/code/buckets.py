@@ -96,6 +96,7 @@ class KnownProject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     recognised_by: tuple[str, ...]
     source: str
     vendored: tuple[str, ...] = ()
+    """Directories."""
 
 
 def known_project(paths: Collection[str]) -> KnownProject | None:
@@ -201,7 +202,7 @@ class BucketRules:
         self._attributes = attributes
         self._project = project
         self._project_globs = PathGlobs(project.vendored) if project else None
-        self._by_directory: dict[str, tuple[str | None, str | None, str | None]] = {}
+        self._by_directory: dict[str, tuple[bool, str | None, str | None, str | None]] = {}
 
     def decide(self, path: str, marker: str | None = None) -> tuple[Bucket, str]:
         """Bucket and the rule that decided.
@@ -220,10 +221,10 @@ class BucketRules:
         if said.get("generated"):
             return "generated", "attribute:linguist-generated"
         may_vendor, may_generate = "vendored" not in said, "generated" not in said
-        if may_vendor and self._project and self._project_globs and self._project_globs.matches(path):
-            return "vendored", f"project:{self._project.name}"
         directory, _, name = path.rpartition("/")
-        vendored, generated, test = self._directories(directory)
+        by_project, vendored, generated, test = self._by_directory.get(directory) or self._directories(directory)
+        if by_project and may_vendor and self._project:
+            return "vendored", f"project:{self._project.name}"
         if vendored and may_vendor:
             return "vendored", f"directory:{vendored}"
         if may_generate:
@@ -235,17 +236,17 @@ class BucketRules:
                 return "generated", f"marker:{marker}"
         if test:
             return "test", f"directory:{test}"
-        if _TEST_NAME.match(name):
+        if ("test" in name or "kunit" in name) and _TEST_NAME.match(name):
             return "test", "name"
         return "code", "default"
 
-    def _directories(self, directory: str) -> tuple[str | None, str | None, str | None]:
-        found = self._by_directory.get(directory)
-        if found is None:
-            parts: Sequence[str] = directory.split("/")
-            found = self._by_directory[directory] = (
-                next((p for p in parts if p in VENDORED_DIRECTORIES), None),
-                next((p for p in parts if p in GENERATED_DIRECTORIES), None),
-                next((p for p in parts if p in TEST_DIRECTORIES), None),
-            )
+    def _directories(self, directory: str) -> tuple[bool, str | None, str | None, str | None]:
+        """What the directory alone decides: a fact about a known project, a vendored, generated or test name."""
+        parts: Sequence[str] = directory.split("/")
+        found = self._by_directory[directory] = (
+            self._project_globs is not None and self._project_globs.matches(directory + "/"),
+            next((p for p in parts if p in VENDORED_DIRECTORIES), None),
+            next((p for p in parts if p in GENERATED_DIRECTORIES), None),
+            next((p for p in parts if p in TEST_DIRECTORIES), None),
+        )
         return found

@@ -8,7 +8,6 @@ null when every file of the row is indeterminate. ``.h`` files are a language of
 
 from __future__ import annotations
 
-import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
@@ -26,8 +25,7 @@ from preventable.errors import InputError
 from preventable.readers.case_file import CaseFile, parse_case
 
 HeaderRule = Literal["auto", "c", "c++"]
-_C_SOURCES = frozenset((".c",))
-_CPP_SOURCES = frozenset((".cc", ".cpp", ".cxx", ".c++", ".C", ".cppm", ".ixx", ".mm"))
+_CPP_SOURCES = (".cc", ".cpp", ".cxx", ".c++", ".C", ".cppm", ".ixx", ".mm")
 
 
 class CensusSection(msgspec.Struct, frozen=True):
@@ -96,6 +94,8 @@ class CensusRow(msgspec.Struct, frozen=True):
     unsafe_lines: int | None = None
     safety_comments: int | None = None
     indeterminate_files: int = 0
+    unsafe_sites: int | None = None
+    """Unsafe blocks and impls outside macro bodies: what ``safety_comments`` is a part of."""
     unsafe_externs: int | None = None
     unsafe_attributes: int | None = None
     unsafe_function_types: int | None = None
@@ -144,7 +144,7 @@ class Census(msgspec.Struct, frozen=True):
     rows: list[CensusRow]
     source: SourceInput
     rules: list[RuleCount]
-    headers: str
+    headers: HeaderRule
     components_from: str
     project: str | None
     not_counted: list[NotCounted]
@@ -201,6 +201,15 @@ class Placer:
         return Placed(self.component(fact.path), language, bucket, rule)
 
 
+HEADER_RULES: dict[HeaderRule, str] = {
+    "auto": "a .h file is C++ if the nearest directory at or above it with any C or C++ source below holds more C++ "
+    "than C sources, else C; c_headers and cpp_headers of the case file come first",
+    "c": "every .h file is C; c_headers and cpp_headers of the case file come first",
+    "c++": "every .h file is C++; c_headers and cpp_headers of the case file come first",
+}
+"""The rule for ``.h`` files in words, for results."""
+
+
 def header_language(census: CensusSection, paths: Iterable[str]) -> Callable[[str], str]:
     """Whether a ``.h`` file is ``C Header`` or ``C++ Header``.
 
@@ -220,9 +229,10 @@ def header_language(census: CensusSection, paths: Iterable[str]) -> Callable[[st
     if census.headers == "auto":
         own: dict[str, list[int]] = defaultdict(lambda: [0, 0])
         for path in paths:
-            suffix = os.path.splitext(path)[1]  # noqa: PTH122  (many)
-            if suffix in _C_SOURCES or suffix in _CPP_SOURCES:
-                own[path.rpartition("/")[0]][suffix in _CPP_SOURCES] += 1
+            if path.endswith(".c"):
+                own[path.rpartition("/")[0]][0] += 1
+            elif path.endswith(_CPP_SOURCES):
+                own[path.rpartition("/")[0]][1] += 1
         for directory, (c, cpp) in own.items():
             here = directory
             while True:
@@ -278,6 +288,8 @@ def add_up(placed: Iterable[tuple[Placed, FileFacts]]) -> list[CensusRow]:
     for key in sorted(lines):
         files, code, comment, blank = lines[key]
         sums = msgspec.structs.asdict(unsafe[key]) if key in unsafe else {}
+        if sums:
+            sums["unsafe_sites"] = sums["unsafe_blocks"] + sums["unsafe_impls"]
         counted = files > 0
         rows.append(
             CensusRow(
@@ -315,31 +327,16 @@ def take_census(
         CaseError: the case file is wrong.
         InputError: nothing could be counted.
     """
-    measured = measure_source(source, Measure(coupling=coupling), workers=workers)
+    placing = _Placing(case, adjust)
+    measured = measure_source(source, Measure(coupling=coupling), workers=workers, observe=placing.observe)
     if source.wrapped:
         _strip_root(measured, source.not_counted)
-    if case is None:
-        case = case_in(measured.kept)
-    rules = CensusCase.of(case)
-    if adjust is not None:
-        rules = msgspec.structs.replace(rules, census=adjust(rules.census))
-    placer = Placer(rules, measured.paths, measured.kept)
-    placed: list[tuple[Placed, FileFacts]] = []
-    not_counted = list(source.not_counted)
-    by_rule: Counter[tuple[Bucket, str]] = Counter()
-    for fact in measured.facts:
-        if placer.excluded(fact.path):
-            not_counted.append(NotCounted(fact.path, "excluded by the case file"))
-            continue
-        if fact.counts is None:
-            not_counted.append(NotCounted(fact.path, fact.reason or "not counted"))
-            if not fact.path.endswith(".rs"):
-                continue
-        place = placer.place(fact)
-        placed.append((place, fact))
-        if fact.counts is not None:
-            by_rule[place.bucket, place.rule] += 1
-    if not any(fact.counts for _, fact in placed):
+    if placing.placer is None:
+        placing.observe(measured, measured.facts)
+    rules, placer, by_rule = placing.rules, placing.placer, placing.by_rule
+    placed = sorted(placing.placed, key=lambda pair: pair[1].path)
+    not_counted = [*source.not_counted, *placing.not_counted]
+    if placer is None or not any(fact.counts for _, fact in placed):
         raise InputError(
             "There is no file in a known language",
             file=source.provenance().location,
@@ -371,6 +368,40 @@ def take_census(
         coupling=coupled,
         files=[_file_row(p, f) for p, f in placed] if keep_files else None,
     )
+
+
+class _Placing:
+    """Places files as they are measured."""
+
+    def __init__(self, case: CaseFile | None, adjust: Callable[[CensusSection], CensusSection] | None) -> None:
+        self._case = case
+        self._adjust = adjust
+        self.rules = CensusCase()
+        self.placer: Placer | None = None
+        self.placed: list[tuple[Placed, FileFacts]] = []
+        self.not_counted: list[NotCounted] = []
+        self.by_rule: Counter[tuple[Bucket, str]] = Counter()
+
+    def observe(self, measured: Measured, facts: Sequence[FileFacts]) -> None:
+        """Place the files of one shard; the first call fixes the rules."""
+        if self.placer is None:
+            self.rules = CensusCase.of(self._case or case_in(measured.kept))
+            if self._adjust is not None:
+                self.rules = msgspec.structs.replace(self.rules, census=self._adjust(self.rules.census))
+            self.placer = Placer(self.rules, measured.paths, measured.kept)
+        placer = self.placer
+        for fact in facts:
+            if placer.excluded(fact.path):
+                self.not_counted.append(NotCounted(fact.path, "excluded by the case file"))
+                continue
+            if fact.counts is None:
+                self.not_counted.append(NotCounted(fact.path, fact.reason or "not counted"))
+                if not fact.path.endswith(".rs"):
+                    continue
+            place = placer.place(fact)
+            self.placed.append((place, fact))
+            if fact.counts is not None:
+                self.by_rule[place.bucket, place.rule] += 1
 
 
 def case_in(kept: Mapping[str, bytes]) -> CaseFile | None:

@@ -3,8 +3,8 @@
 An include is resolved without running a preprocessor, the first of these that finds a header of the tree:
 
 1. written with quotes: the file of that name relative to the including file;
-2. relative to a directory named ``include`` or ``inc``, the one nearest to the including file (most leading
-   path parts in common); a tie between different components is *ambiguous*;
+2. relative to a directory named ``include``, ``include/uapi`` or ``inc``: the one nearest to the including file
+   (most leading path parts in common, then one at the root); a tie between different components is *ambiguous*;
 3. relative to the root;
 4. the only header of the tree whose path ends so.
 
@@ -128,11 +128,11 @@ class HeaderIndex:
         candidates = self._by_name.get(name.rpartition("/")[2], [])
         tail = "/" + _normalise(name)
         ends = [c for c in candidates if ("/" + c).endswith(tail)]
-        roots = [c for c in ends if ("/" + c)[: -len(tail)].endswith(("/include", "/inc"))]
+        roots = [c for c in ends if ("/" + c)[: -len(tail)].endswith(("/include", "/include/uapi", "/inc"))]
         if roots:
-            near = [(_common(c, directory), c) for c in roots]
-            best = max(depth for depth, _ in near)
-            nearest = [c for depth, c in near if depth == best]
+            near = [((-_common(c, directory), not c.startswith("include/")), c) for c in roots]
+            best = min(distance for distance, _ in near)
+            nearest = [c for distance, c in near if distance == best]
             ambiguous = len({self._component(c) for c in nearest}) > 1
             return (None, True) if ambiguous else (nearest[0], False)
         if tail[1:] in self._paths:

@@ -12,8 +12,9 @@ import multiprocessing
 import os
 import re
 import shutil
+import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from pathlib import Path
 from typing import Self
@@ -30,6 +31,8 @@ SHARD_BYTES = 12 * 1024 * 1024
 SHARD_FILES = 800
 POOL_FROM_BYTES = 24 * 1024 * 1024
 _BINARY_BYTES = 8000
+MEMORY_DIRECTORY = "/dev/shm"
+MEMORY_BYTES = 1 << 30
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_+-][A-Za-z0-9._+-]{0,99}")
 _FLAT = frozenset((".c", ".h", ".cc", ".cpp", ".cxx", ".hh", ".hpp", ".hxx", ".rs", ".py", ".go", ".java", ".js", ".s"))
 _SOURCE = _FLAT | {".S", ".C", ".H", ".asm"}
@@ -105,27 +108,43 @@ def measure_local(files: Sequence[tuple[str, str]], what: Measure) -> list[FileF
     return facts
 
 
-def measure_source(source: Source, what: Measure, *, workers: int | None = None) -> Measured:
+def measure_source(
+    source: Source,
+    what: Measure,
+    *,
+    workers: int | None = None,
+    observe: Callable[[Measured, list[FileFacts]], None] | None = None,
+) -> Measured:
     """Measure everything in a source, in parallel when it is large.
 
     Args:
         source: where the files come from.
-        workers: processes; by default the number of cores, at most 8. 1 stays in this process.
+        workers: processes; by default one more than there are cores, at most 8. 1 stays in this process.
+        observe: called with the facts of each shard as it is done, while others are measured, if every path and
+            kept file is known by then: for files in place, not for streams.
     """
     items = source.files()
     if workers is None:
-        workers = min(os.cpu_count() or 1, 8)
+        workers = min((os.cpu_count() or 1) + 1, 8)  # one more than cores: some always wait for a read
     known = None if items is None else sum(item.size or 0 for item in items)
     pooled = workers > 1 and (known is None or known > POOL_FROM_BYTES)
     done = Measured([], [], {})
     with contextlib.ExitStack() as stack:
         runner: _Inline | _Pool = stack.enter_context(_Pool(workers)) if pooled else _Inline()
         if items is not None and all(item.local is not None for item in items):
-            work = _local_shards(items, source, done)
+            for item in items:
+                done.paths.append(item.path)
+                if _keep(item.path):
+                    with contextlib.suppress(OSError):
+                        done.kept[item.path] = Path(item.local or "").read_bytes()
+            work = _local_shards(items, source)
         else:
             work = _written_shards(source, items, done, stack)
+            observe = None
         for facts in runner.map(work, what):
             done.facts += facts
+            if observe is not None:
+                observe(done, facts)
     last = {fact.path: fact for fact in done.facts}
     done.facts = [last[path] for path in sorted(last)]
     done.paths = sorted(set(done.paths))
@@ -156,15 +175,11 @@ Shard = tuple[list[tuple[str, str]], str | None]
 """Files (path, path on disk) and the directory to remove afterwards."""
 
 
-def _local_shards(items: Sequence[FileItem], source: Source, done: Measured) -> Iterator[Shard]:
+def _local_shards(items: Sequence[FileItem], source: Source) -> Iterator[Shard]:
     shard: list[tuple[str, str]] = []
     odd: list[FileItem] = []
     size = 0
     for item in items:
-        done.paths.append(item.path)
-        if _keep(item.path):
-            with contextlib.suppress(OSError):
-                done.kept[item.path] = Path(item.local or "").read_bytes()
         if not _is_unicode(item.path):
             odd.append(item)
             continue
@@ -208,15 +223,31 @@ def _written_shards(
 
 
 def _keep(path: str) -> bool:
+    if not path.endswith((".gitattributes", ".toml", "MAINTAINERS")):
+        return False  # nearly all paths
     return path in KEEP_PATHS or path.rpartition("/")[2] in KEEP_NAMES
 
 
 def _is_unicode(path: str) -> bool:
+    if path.isascii():
+        return True
     try:
         path.encode()
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _scratch() -> str | None:
+    """Memory, if there is plenty and nobody asked for another place: a shard is small and lives for a moment."""
+    if any(os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP")):
+        return None
+    try:
+        space = os.statvfs(MEMORY_DIRECTORY)
+    except (OSError, AttributeError):
+        return None
+    free = space.f_bavail * space.f_frsize
+    return MEMORY_DIRECTORY if free >= MEMORY_BYTES and os.access(MEMORY_DIRECTORY, os.W_OK | os.X_OK) else None
 
 
 class _ShardWriter:
@@ -229,7 +260,7 @@ class _ShardWriter:
 
     def add(self, path: str, data: bytes) -> None:
         if self._directory is None:
-            self._directory = tempfile.mkdtemp(prefix="preventable-")
+            self._directory = tempfile.mkdtemp(prefix="preventable-", dir=_scratch())
         name = path.rpartition("/")[2]
         suffix = os.path.splitext(name)[1]  # noqa: PTH122  (many)
         number = f"{len(self.files):06d}"
@@ -268,7 +299,7 @@ class _Pool:
     def __init__(self, workers: int) -> None:
         self._workers = workers
         self._pool = ProcessPoolExecutor(
-            workers, mp_context=multiprocessing.get_context("spawn"), initializer=_single_thread
+            workers, mp_context=multiprocessing.get_context(_start_method()), initializer=_single_thread
         )
         self._open: set[str] = set()
 
@@ -292,6 +323,15 @@ class _Pool:
                     yield future.result()
         for future in waiting:
             yield future.result()
+
+
+def _start_method() -> str:
+    """``fork`` saves half a second of imports, and is sound only while this process has a single thread."""
+    try:
+        threads = sum(1 for _ in Path("/proc/self/task").iterdir())
+    except OSError:
+        threads = 0
+    return "fork" if sys.platform == "linux" and threads == 1 else "spawn"
 
 
 def _single_thread() -> None:

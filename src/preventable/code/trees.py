@@ -87,7 +87,7 @@ class DirectorySource:
         return SourceInput("directory", str(self.root), commit=self._commit)
 
     def files(self) -> list[FileItem]:
-        listed = self._from_git() if (self.root / ".git").exists() else None
+        listed = self._from_git()
         items = self._walk() if listed is None else listed
         return sorted(items, key=lambda item: item.path)
 
@@ -97,12 +97,16 @@ class DirectorySource:
                 yield item, Path(item.local).read_bytes()
 
     def _from_git(self) -> list[FileItem] | None:
+        own = (self.root / ".git").exists()
         try:
             repository = Repository(self.root)
             out = repository.run("ls-files", "-z", "--cached", "--others", "--exclude-standard")
         except RepositoryError as error:
-            self.not_counted.append(NotCounted(".git", f"not used: {error.what}; all files are counted"))
+            if own:
+                self.not_counted.append(NotCounted(".git", f"not used: {error.what}; all files are counted"))
             return None
+        if not out and not own:
+            return None  # an ignored directory inside a work tree, such as an unpacked release
         try:
             self._commit = repository.commit("HEAD")
         except RepositoryError:

@@ -131,7 +131,7 @@ def parse_case(data: bytes, file: str = CASE_FILE) -> CaseFile:
         raise CaseError(
             f"The case file is not UTF-8 (byte {error.start})", file=file, hint="Save it as UTF-8"
         ) from error
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise CaseError(f"The case file is not TOML: {error}", file=file, hint="Correct the line named") from error
     prefix = ""
     if Path(file).name == PYPROJECT:

@@ -26,7 +26,8 @@ class Cve5Reader:
         return CVE_NAME.search(name) is not None
 
     def recognises(self, name: str, head: bytes) -> bool:
-        return name.endswith(".json") and b'"CVE_RECORD"' in head
+        named = CVE_NAME.search(name) is not None and (b'"containers"' in head or b'"cveMetadata"' in head)
+        return name.endswith(".json") and (named or b'"CVE_RECORD"' in head)
 
     def read(self, members: Iterator[Member], sink: Sink, options: Options) -> None:
         for member in members:

@@ -7,11 +7,13 @@ proxy. Every index is checked against the suite's Release file and kept in the c
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import os
 import shutil
 import subprocess
 import tempfile
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -24,6 +26,13 @@ from preventable.readers.debian_release import Release, check_digest, read_relea
 
 _TIMEOUT_SECONDS = 60
 _TRIES = 3
+_FRESH_SECONDS = 900
+
+
+def _path(kind: type, value: str) -> Path:
+    if kind is not Path:
+        raise NotImplementedError(f"no way to read a {kind}")
+    return Path(value)
 
 
 def _sha256(data: bytes) -> str:
@@ -87,9 +96,14 @@ class Mirror:
     """
 
     def __init__(self, repositories: list[Repository] | None = None, folder: Path | None = None) -> None:
-        self.repositories = configured_repositories() if repositories is None else repositories
+        self._given = repositories
         self.folder = folder
         self._releases: dict[tuple[str, str], Release | None] = {}
+
+    @functools.cached_property
+    def repositories(self) -> list[Repository]:
+        """The archives given, or APT's."""
+        return configured_repositories() if self._given is None else self._given
 
     def release(self, suite: str, architecture: str | None = None) -> tuple[Repository, Release]:
         """The first archive that has the suite (and, if given, the architecture in it).
@@ -97,6 +111,9 @@ class Mirror:
         Raises:
             UsageError: no archive has it.
         """
+        noted = self._noted(suite, architecture)
+        if noted:
+            return noted
         seen: list[str] = []
         for repository in self.repositories:
             key = (repository.uri, suite)
@@ -109,6 +126,7 @@ class Mirror:
             if release is None:
                 continue
             if architecture is None or architecture in release.architectures:
+                self._note(suite, architecture, repository, release)
                 return repository, release
             seen.extend(release.architectures)
         if seen:
@@ -117,6 +135,28 @@ class Mirror:
                 hint="Give files for it, or configure an archive that has it in APT",
             )
         raise UsageError(f"no archive that APT is configured with has a suite {suite!r}")
+
+    def _note_file(self, suite: str, architecture: str | None) -> Path | None:
+        if self.folder is None or self._given is not None:
+            return None
+        return self.folder / f"release-{_sha256(f'{suite} {architecture}'.encode())[:32]}"
+
+    def _noted(self, suite: str, architecture: str | None) -> tuple[Repository, Release] | None:
+        """A Release file that was fetched and verified minutes ago: one snapshot serves several questions."""
+        file = self._note_file(suite, architecture)
+        if file is None:
+            return None
+        try:
+            if not 0 <= time.time() - file.stat().st_mtime < _FRESH_SECONDS:
+                return None
+            return msgspec.msgpack.decode(file.read_bytes(), type=tuple[Repository, Release], dec_hook=_path)
+        except (OSError, msgspec.MsgspecError):
+            return None
+
+    def _note(self, suite: str, architecture: str | None, repository: Repository, release: Release) -> None:
+        file = self._note_file(suite, architecture)
+        if file is not None:
+            self._keep(file.name, msgspec.msgpack.encode((repository, release), enc_hook=str))
 
     def has(self, suite: str, architecture: str) -> bool:
         """Does any archive have an index of packages for the architecture?"""

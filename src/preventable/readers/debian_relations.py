@@ -142,7 +142,7 @@ class RelationPool:
 
     def _clause(self, raw: bytes) -> int:
         text = raw.decode("utf-8", "replace")
-        alternatives = self._plain(text)
+        alternatives: tuple[tuple[int, int], ...] | None = self._plain(text)
         if alternatives is None:
             alternatives = tuple(self._alternative(part) for part in text.split("|"))
         number = len(self.clauses)

@@ -1,4 +1,5 @@
-"""Exposure facts: lines of code per snapshot date, component, language and bucket, as a small CSV file.
+"""Exposure facts: lines of code per snapshot date, component, language and bucket, as a small CSV file; or a saved
+JSON result of ``preventable census`` (dated by the caller) or ``preventable lineage`` (dated by itself).
 
     date,component,language,bucket,lines[,unsafe_lines]
     2026-02-08,drivers/android,Rust,shipped,6801
@@ -12,6 +13,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
@@ -32,6 +34,8 @@ class ExposureRow(msgspec.Struct, frozen=True):
     bucket: str
     lines: int
     unsafe_lines: int | None = None
+    cohort: str = ""
+    """Year in which the lines were first written, where the facts tell."""
 
 
 class ExposureFile(msgspec.Struct, frozen=True):
@@ -42,9 +46,12 @@ class ExposureFile(msgspec.Struct, frozen=True):
     rows: tuple[ExposureRow, ...]
 
 
-def read_exposure(path: Path) -> ExposureFile:
+def read_exposure(path: Path, when: date | None = None) -> ExposureFile:
     """Read an exposure file.
 
+    Args:
+        path: CSV, or a saved JSON result of census or lineage.
+        when: date of a census, which has none of its own.
     Raises:
         FormatError: no such file, not UTF-8, a column is missing, or a value is out of its domain; the
             message names the line and the field.
@@ -53,7 +60,23 @@ def read_exposure(path: Path) -> ExposureFile:
         raise FormatError("the exposure file does not exist", file=str(path), hint="See docs/compare.md")
     if path.stat().st_size > MAX_BYTES:
         raise FormatError("the exposure file is over 64 MiB", file=str(path), hint="Is it the right file?")
-    return parse_exposure(path.read_bytes(), str(path))
+    data = path.read_bytes()
+    return _parse_result(data, str(path), when) if data[:1] == b"{" else parse_exposure(data, str(path))
+
+
+def joined(files: Sequence[ExposureFile]) -> ExposureFile:
+    """Several files as one.
+
+    Raises:
+        FormatError: two of them give the same lines.
+    """
+    if len(files) == 1:
+        return files[0]
+    rows = tuple(row for file in files for row in file.rows)
+    name = ", ".join(file.file for file in files)
+    _no_doubles(rows, name)
+    digest = hashlib.sha256("".join(file.digest for file in files).encode()).hexdigest()
+    return ExposureFile(name, "sha256:" + digest, rows)
 
 
 def parse_exposure(data: bytes, file: str) -> ExposureFile:
@@ -78,13 +101,72 @@ def parse_exposure(data: bytes, file: str) -> ExposureFile:
         raise FormatError(f"not CSV: {error}", file=file) from error
     if not rows:
         raise FormatError("no row of exposure", file=file, hint="Nothing can be divided by nothing")
+    _no_doubles(rows, file)
+    return ExposureFile(file, "sha256:" + hashlib.sha256(data).hexdigest(), rows)
+
+
+_HEADERS = frozenset({"C Header", "C++ Header"})
+
+
+def _parse_result(data: bytes, file: str, when: date | None) -> ExposureFile:
+    try:
+        envelope = msgspec.json.decode(data, type=_Envelope)
+    except msgspec.MsgspecError as error:
+        raise FormatError(f"not a saved result: {error}", file=file, hint="Write it with --format json") from error
+    if envelope.kind not in ("census", "lineage"):
+        raise FormatError(f"a result of kind {envelope.kind!r} has no lines", file=file, hint="census or lineage")
+    if envelope.kind == "census" and when is None:
+        raise FormatError("a census has no date of its own", file=file, hint=f"Write DATE={file}")
+    sums: dict[tuple[date, str, str, str, str], list[int | None]] = {}
+    for entry in envelope.results:
+        day = when if when is not None else _day(entry.snapshot, file)
+        language = "header" if entry.language in _HEADERS else entry.language
+        key = (day, entry.component, language, entry.bucket, entry.cohort[:4])
+        total = sums.setdefault(key, [0, 0])
+        total[0] = (total[0] or 0) + (entry.code if envelope.kind == "census" else entry.lines)
+        unsafe, before = entry.unsafe_lines, total[1]
+        total[1] = None if unsafe is None or before is None else before + unsafe
+    rows = tuple(
+        ExposureRow(
+            day, component, language, bucket, code or 0, 0 if language != "Rust" and unsafe is None else unsafe, year
+        )
+        for (day, component, language, bucket, year), (code, unsafe) in sorted(sums.items())
+    )
+    if not rows:
+        raise FormatError("no row of exposure", file=file, hint="Nothing can be divided by nothing")
+    return ExposureFile(file, "sha256:" + hashlib.sha256(data).hexdigest(), rows)
+
+
+class _Entry(msgspec.Struct):
+    component: str = ""
+    language: str = ""
+    bucket: str = "code"
+    code: int = 0
+    lines: int = 0
+    unsafe_lines: int | None = None
+    snapshot: str = ""
+    cohort: str = ""
+
+
+class _Envelope(msgspec.Struct):
+    kind: str
+    results: list[_Entry]
+
+
+def _day(text: str, file: str) -> date:
+    try:
+        return date.fromisoformat(text[:10])
+    except ValueError as error:
+        raise FormatError(f"not a date: {text!r}", file=file, field="snapshot") from error
+
+
+def _no_doubles(rows: Sequence[ExposureRow], file: str) -> None:
     seen = set()
     for row in rows:
-        key = (row.date, row.component, row.language, row.bucket)
+        key = (row.date, row.component, row.language, row.bucket, row.cohort)
         if key in seen:
             raise FormatError(f"two rows for {row.component}, {row.language}, {row.bucket} on {row.date}", file=file)
         seen.add(key)
-    return ExposureFile(file, "sha256:" + hashlib.sha256(data).hexdigest(), rows)
 
 
 def _row(row: dict[str, str], where: str) -> ExposureRow:
@@ -99,6 +181,7 @@ def _row(row: dict[str, str], where: str) -> ExposureRow:
         bucket=(row["bucket"] or "").strip(),
         lines=_count(row["lines"], where, "lines"),
         unsafe_lines=_count(row["unsafe_lines"], where, "unsafe_lines") if row.get("unsafe_lines") else None,
+        cohort=(row.get("cohort") or "").strip()[:4],
     )
 
 

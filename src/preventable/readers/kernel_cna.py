@@ -22,7 +22,7 @@ from preventable.readers.cve_record import CVE_NAME, decoder, to_advisory
 from preventable.readers.sources import Member
 from preventable.records import Advisory, CodeRange
 
-_LAYOUT = re.compile(r"(?:^|/)cve/(published|rejected)/\d{4}/(CVE-\d{4}-\d{4,})\.(json|dyad|sha1)$")
+_LAYOUT = re.compile(r"(?:(?:^|/)(published|rejected)/)?(?:^|(?<=/))\d{4}/(CVE-\d{4}-\d{4,})\.(json|dyad|sha1)$")
 _PUBLISHED = re.compile(r"(?:^|/)(?:cve/)?published\.csv$")
 _PREAMBLE = "In the Linux kernel, the following vulnerability has been resolved:"
 
@@ -41,7 +41,11 @@ class KernelCnaReader:
         return _LAYOUT.search(name) is not None or _PUBLISHED.search(name) is not None
 
     def recognises(self, name: str, head: bytes) -> bool:
-        return _LAYOUT.search(name) is not None
+        layout = _LAYOUT.search(name)
+        if layout is None:
+            # In a directory the table of dates is met before the records; it must not pass for a plain table.
+            return _PUBLISHED.search(name) is not None and head.startswith(b"cve,published")
+        return layout[1] is not None or layout[3] != "json"
 
     def read(self, members: Iterator[Member], sink: Sink, options: Options) -> None:
         records: list[Advisory] = []
@@ -55,7 +59,7 @@ class KernelCnaReader:
             layout = _LAYOUT.search(member.name)
             if layout is None and CVE_NAME.search(member.name) is None:
                 continue
-            state, cve, suffix = layout.groups() if layout else ("published", "", "json")
+            state, cve, suffix = layout.groups() if layout else (None, "", "json")
             if state == "rejected":
                 if suffix == "json":
                     sink.reject(member.name, cve, "rejected by the CNA")

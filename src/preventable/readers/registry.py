@@ -39,6 +39,8 @@ READERS: dict[str, Reader] = {
 }
 """In the order in which formats are tried."""
 
+_PLAIN_TABLES = ("jsonl", "csv")
+"""They also lie beside records of other feeds (the kernel's ``published.csv``): taken when nothing else is there."""
 _SNIFFED_MEMBERS = 200
 _SNIFFED_BYTES = 4096
 
@@ -74,12 +76,16 @@ def recognise(location: str) -> Reader:
     if is_git_repository(location):
         source = GitSource(location, _may_be_feed)
     seen = []
+    table: Reader | None = None
     for member in islice(source.members(), _SNIFFED_MEMBERS):
         head = member.head(_SNIFFED_BYTES)
         seen.append(member.name)
-        for reader in READERS.values():
-            if reader.recognises(member.name, head):
-                return reader
+        reader = next((r for r in READERS.values() if r.recognises(member.name, head)), None)
+        if reader is not None and reader.name not in _PLAIN_TABLES:
+            return reader
+        table = table or reader
+    if table is not None:
+        return table
     if not seen:
         raise FormatError("nothing to read: no files", file=location)
     raise FormatError(

@@ -40,7 +40,11 @@ class RustsecReader:
                 continue
             try:
                 self._one(member.read().decode("utf-8"), member.name, sink, options)
-            except (RecordError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+            except (
+                RecordError,
+                ValueError,
+                RecursionError,
+            ) as error:  # ValueError: not UTF-8, not TOML, or too long a number
                 sink.fail(member.name, None, None, decode_problem(error))
 
     def _one(self, text: str, file: str, sink: Sink, options: Options) -> None:
@@ -106,10 +110,10 @@ def _texts(table: dict[str, Any], field: str, file: str, record: str, sink: Sink
 def _ranges(document: dict[str, Any]) -> tuple[CodeRange, ...]:
     """One range per lower bound of a patched requirement; unaffected versions are no start."""
     versions = document.get("versions")
-    patched = versions.get("patched", []) if isinstance(versions, dict) else []
+    patched = versions.get("patched") if isinstance(versions, dict) else None
     found = [
         CodeRange(fixed_version=part.strip().removeprefix(">=").strip())
-        for requirement in patched
+        for requirement in (patched if isinstance(patched, list) else [])
         if isinstance(requirement, str)
         for part in requirement.split(",")
         if part.strip().startswith(">=")

@@ -79,18 +79,25 @@ class Member:
     def lines(self) -> Iterator[tuple[int, bytes | None]]:
         """Line numbers from 1 and lines without their end; ``None`` for a line over ``MAX_RECORD_BYTES``."""
         number = 0
-        while True:
-            with _translated(self.name):
-                line = self._stream.readline(MAX_RECORD_BYTES)
-            if not line:
-                return
+        while line := self._line():
             number += 1
-            if len(line) == MAX_RECORD_BYTES and not line.endswith(b"\n"):
-                while (rest := self._stream.readline(MAX_RECORD_BYTES)) and not rest.endswith(b"\n"):
+            if len(line) >= MAX_RECORD_BYTES and not line.endswith(b"\n"):
+                while (rest := self._line()) and not rest.endswith(b"\n"):
                     pass
                 yield number, None
             else:
                 yield number, line.rstrip(b"\r\n")
+
+    def _line(self) -> bytes:
+        """A line with its end, or its first ``MAX_RECORD_BYTES``; some streams give a line in parts."""
+        line = b""
+        with _translated(self.name):
+            while not line.endswith(b"\n") and len(line) < MAX_RECORD_BYTES:
+                part = self._stream.readline(MAX_RECORD_BYTES - len(line))
+                if not part:
+                    break
+                line += part
+        return line
 
 
 class _Counted(io.RawIOBase):
@@ -181,7 +188,7 @@ class Source:
             outer = io.BufferedReader(counted, _CHUNK)
             head = outer.peek(8)[:8]
             if head.startswith(b"PK\x03\x04") or head.startswith(b"PK\x05\x06"):
-                yield from self._zip(raw, counted)
+                yield from self._zip(raw)
                 return
             inner = self._decompressed(outer, head)
             packed = inner is not outer
@@ -226,7 +233,7 @@ class Source:
                 if content is not None:
                     yield Member(name, content, info.size)
 
-    def _zip(self, raw: BinaryIO, counted: _Counted) -> Iterator[Member]:
+    def _zip(self, raw: BinaryIO) -> Iterator[Member]:
         with zipfile.ZipFile(raw) as archive:
             infos = sorted(archive.infolist(), key=lambda i: i.filename)
             if len(infos) > MAX_MEMBERS:
@@ -253,6 +260,7 @@ class Source:
                         f"compression method not supported: {error}", file=f"{self.location}:{info.filename}"
                     ) from error
         raw.seek(0)
+        counted = _Counted(raw)
         whole = io.BufferedReader(counted, _CHUNK)
         while whole.read(_CHUNK):
             pass

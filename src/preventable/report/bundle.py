@@ -16,7 +16,7 @@ from preventable.report.assessment import sections as assessment_sections
 from preventable.report.assessment import summary
 from preventable.report.html import Page, render_html
 from preventable.report.model import Section
-from preventable.report.plain import render_markdown, render_text
+from preventable.report.plain import printable, render_markdown, render_text
 from preventable.report.wording import percent
 from preventable.studies.assessment import Assessment
 from preventable.taxonomy.loader import Taxonomy
@@ -54,10 +54,10 @@ def write_report(a: Assessment, taxonomy: Taxonomy, directory: Path, *, included
         "report.md": render_markdown(title, sentences, all_sections, a.reports, a.citation()).encode(),
         "summary.txt": render_text(title, sentences, a.reports, a.citation(), _share_lines(a)).encode(),
         "results.json": msgspec.json.format(msgspec.json.encode(results_document(a)), indent=1) + b"\n",
-        "citation.txt": (a.citation() + "\n").encode(),
+        "citation.txt": (printable(a.citation()) + "\n").encode(),
     }
     for name, frame in _tables(a).items():
-        contents[f"{name}.csv"] = frame.write_csv().encode()
+        contents[f"{name}.csv"] = _without_formulas(frame).write_csv().encode()
         buffer = io.BytesIO()
         frame.write_parquet(buffer, compression="zstd")
         contents[f"{name}.parquet"] = buffer.getvalue()
@@ -129,6 +129,15 @@ def _tables(a: Assessment) -> dict[str, pl.DataFrame]:
         tables["hotspots"] = pl.DataFrame(flat, infer_schema_length=None)
     tables["records"] = a.records
     return tables
+
+
+def _without_formulas(frame: pl.DataFrame) -> pl.DataFrame:
+    """Texts that a spreadsheet would run get an apostrophe before them, as in ``cli.output``."""
+    return frame.with_columns(
+        pl.when(pl.col(name).str.contains(r"^[=+\-@\t\r]")).then("'" + pl.col(name)).otherwise(pl.col(name)).alias(name)
+        for name, kind in frame.schema.items()
+        if kind == pl.String
+    )
 
 
 def _number(value: object) -> float | None:

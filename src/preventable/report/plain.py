@@ -37,9 +37,9 @@ def render_text(
     title: str, summary: Sequence[str], inputs: Sequence[ReadReport], citation: str, shares: Sequence[Sequence[str]]
 ) -> str:
     """One page of plain text, 72 columns: the summary, the shares by definition, what was read, the citation."""
-    out = [title, "=" * min(len(title), _WIDTH), ""]
+    out = [printable(title), "=" * min(len(title), _WIDTH), ""]
     for sentence in summary:
-        out += [textwrap.fill(sentence, _WIDTH), ""]
+        out += [textwrap.fill(printable(sentence), _WIDTH), ""]
     width = max((len(row[0]) for row in shares), default=0)
     out += ["Share by definition (95% Wilson interval):", ""]
     out += [f"  {row[0]:<{width}}  {'  '.join(row[1:])}" for row in shares]
@@ -47,8 +47,18 @@ def render_text(
     for r in inputs:
         out.append(f"  {r.format}: {r.read:,} records, {r.rejected:,} rejected, {r.failed:,} failed")
         out.append(f"    {r.digest}")
-    out += ["", textwrap.fill(citation, _WIDTH), ""]
+    out += ["", textwrap.fill(printable(citation), _WIDTH), ""]
     return "\n".join(out)
+
+
+def printable(text: str) -> str:
+    """The text on one line, without control characters that a terminal would obey.
+
+    Example:
+        >>> printable("a\\x1b[2Jb")
+        'a [2Jb'
+    """
+    return "".join(ch if ch.isprintable() else " " for ch in text)
 
 
 def _table(table: Table) -> str:
@@ -79,5 +89,4 @@ def _cell(value: object, column: Column) -> str:
 
 def _md(text: str) -> str:
     """Text that Markdown shows as it is: no markup, no HTML, no line breaks, no control characters."""
-    flat = "".join(ch if ch.isprintable() else " " for ch in text)
-    return re.sub(r"([\\`*_\[\]|#~])", r"\\\1", flat).replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_\[\]|#~])", r"\\\1", printable(text)).replace("<", "&lt;").replace(">", "&gt;")

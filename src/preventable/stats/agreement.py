@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import NormalDist
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 from preventable.errors import StatisticsInputError
 from preventable.records import Estimate, NotAvailable
@@ -103,7 +103,7 @@ def agreement_of_table(
         kappa = bootstrap = NotAvailable("both readers used one and the same class: chance agreement is complete")
     else:
         value = (observed - expected) / (1 - expected)
-        half = float(stats.norm.ppf(0.5 + level / 2)) * _standard_error(p, value, n)
+        half = NormalDist().inv_cdf(0.5 + level / 2) * _standard_error(p, value, n)
         kappa = Estimate(
             value,
             max(value - half, -1.0),

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-
-from scipy.special import ndtri
+from statistics import NormalDist
 
 from preventable.errors import StatisticsInputError
 from preventable.records import Estimate
@@ -33,7 +32,7 @@ def wilson(count: int, total: int, *, level: float = 0.95) -> Estimate:
         raise StatisticsInputError(f"{count} of {total} is not a proportion")
     if not 0 < level < 1:
         raise StatisticsInputError(f"level {level} is not in (0, 1)")
-    z = float(ndtri(0.5 + level / 2))
+    z = NormalDist().inv_cdf(0.5 + level / 2)
     p = count / total
     scale = 1 + z * z / total
     centre = (p + z * z / (2 * total)) / scale

@@ -109,6 +109,7 @@ def doubly_truncated_survival(
     bootstrap: int = 0,
     level: float = 0.95,
     seed: int = 20240213,
+    worth: float = 0.0,
     tolerance: float = 1e-7,
     max_iterations: int = 5000,
 ) -> SurvivalCurve:
@@ -125,6 +126,7 @@ def doubly_truncated_survival(
         bootstrap: resamples of the observations for the pointwise interval; 0 for none.
         level: of that interval.
         seed: of the resampling.
+        worth: no interval is computed if ``weakest_window`` is below this.
         tolerance: largest change of the survival curve at which the iteration ends.
         max_iterations: when to give up.
     Returns:
@@ -156,7 +158,8 @@ def doubly_truncated_survival(
     survival = _survival(mass)[0]
     ends = np.concatenate(([0.0], np.cumsum(mass[0])))
     low = high = None
-    if bootstrap:
+    weakest = float((ends[last] - ends[first]).min())
+    if bootstrap and weakest >= worth:
         rng = np.random.default_rng(seed)
         cells, cell = np.unique(np.stack([index, window]), axis=1, return_inverse=True)
         share = _totals(cell.ravel(), w)
@@ -177,7 +180,7 @@ def doubly_truncated_survival(
         low=low,
         high=high,
         iterations=iterations,
-        weakest_window=float((ends[last] - ends[first]).min()),
+        weakest_window=weakest,
     )
 
 
@@ -247,14 +250,16 @@ def _npmle(
     mass = np.repeat(start, rows, axis=0) if start is not None else died / died.sum(axis=1, keepdims=True)
     mass = np.where(died > 0, np.maximum(mass, 1e-300), 0.0)
     pad = np.zeros((rows, 1))
+    size = rows * (m + 1)
+    offset = (np.arange(rows) * (m + 1))[:, None]
+    begin_at, end_at = (offset + first[None, :]).ravel(), (offset + last[None, :]).ravel()
 
     def step(f: Floats) -> Floats:
         cumulative = np.concatenate([pad, np.cumsum(f, axis=1)], axis=1)
         covered = cumulative[:, last] - cumulative[:, first]
         share = np.divide(seen, covered, out=np.zeros_like(seen), where=(seen > 0) & (covered > 0))
-        change = np.zeros((rows, m + 1))
-        np.add.at(change.T, first, share.T)
-        np.subtract.at(change.T, last, share.T)
+        change = np.bincount(begin_at, share.ravel(), size) - np.bincount(end_at, share.ravel(), size)
+        change = change.reshape(rows, m + 1)
         exposure = np.cumsum(change, axis=1)[:, :m]
         g = np.divide(died, exposure, out=np.zeros_like(died), where=died > 0)
         scaled: Floats = g / g.sum(axis=1, keepdims=True)

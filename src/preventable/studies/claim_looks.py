@@ -76,6 +76,11 @@ def look_at_all(claims: Mapping[str, Claim], lines: Sequence[Line], inputs: Inpu
         evidence = made[name].evidence
         end = max(inputs.end, claim.opened)
         reason = "" if evidence.events_new + evidence.events_old else "no fix after the opening is settled yet"
+        for side in SIDES:
+            population = Population(study.sides_of(claim).languages(side), claim.population)
+            if not exposure.series(population)[exposure.dates[-1]]:
+                where = ", ".join(claim.population) or "all components"
+                reason = f"the exposure facts have no line of {getattr(claim, side)} in {where}"
         rows.append(study.row(claim, evidence, verdicts[name], since=claim.opened, until=end, reason=reason))
         rows.append(
             study.describe(

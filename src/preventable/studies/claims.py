@@ -303,9 +303,12 @@ class Forecast(msgspec.Struct, frozen=True):
 
 def needed(
     claim: Claim, events: Sequence[Event], exposure: Exposure, methodologies: Mapping[str, Methodology],
-    *, start: date, end: date,
+    *, start: date, end: date, family: int = 1,
 ) -> Forecast | str:  # fmt: skip
-    """Exposure that would support the claim with no event on the new side, or why that cannot be said."""
+    """Exposure that would support the claim with no event on the new side, or why that cannot be said.
+
+    A claim of a family of m needs an e-value of m/alpha to be the first that e-BH supports.
+    """
     sides = sides_of(claim)
     new = Population(sides.languages("new"), claim.population)
     old = Population(sides.languages("old"), claim.population)
@@ -319,7 +322,7 @@ def needed(
     if not count or exposure_old <= 0:
         return "the old side had no event before the opening"
     answer = needed_without_new_events(
-        claim.at_most, count / exposure_old, lines_new / lines_old, claim.alpha, claim.cluster
+        claim.at_most, count / exposure_old, lines_new / lines_old, claim.alpha / max(family, 1), claim.cluster
     )
     return Forecast(
         events_old=answer.events_old,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Literal
 import msgspec
 
 from preventable.errors import FormatError
-from preventable.readers.exposure import NEEDED, ExposureRow, parse_exposure
+from preventable.readers.exposure import ExposureRow, read_exposure
 from preventable.records import Label, NotAvailable
 from preventable.stats.rates import RateRatio, rate, rate_ratio, stratified_rate_ratio
 from preventable.studies.events import Event, counted, side_of, within
@@ -31,6 +30,10 @@ CAVEATS: Mapping[str, str] = {
 
 HAND_COUNTED = "hand, boundary cases counted"
 HAND_LEFT_OUT = "hand, boundary cases left out"
+
+
+_Kind = tuple[str, str, int | None, str]
+"""Side, class, CWE, and the id of a record that was read by hand."""
 
 
 class Sides(msgspec.Struct, frozen=True):
@@ -150,6 +153,7 @@ def compare(
     rows: list[Row] = []
     for population, components in _populations(exposure, sides, start, end):
         part = [e for e in seen if not components or any(_in(c, components) for c in e.components)]
+        kinds = _kinds(part, sides, readings)
         measures: list[tuple[str, Methodology | None, str | None]] = [("all", None, None)]
         if labelled:
             measures += [(m, methodologies[m], None) for m in methodologies]
@@ -160,7 +164,7 @@ def compare(
             for labels in _variants(readings, population, counts):
                 rows.append(
                     _row(
-                        part, exposure, sides, population=population, components=components, counts=counts,
+                        kinds, exposure, sides, population=population, components=components, counts=counts,
                         methodology=methodology, weakness=weakness, labels=labels,
                         readings=readings if labels != "machine" else {}, start=start, end=end, level=level,
                     )
@@ -208,23 +212,21 @@ def compare(
 
 
 def _row(
-    part: Sequence[Event], exposure: Exposure, sides: Sides, *, population: str, components: tuple[str, ...],
+    kinds: Mapping[_Kind, int], exposure: Exposure, sides: Sides, *, population: str, components: tuple[str, ...],
     counts: str, methodology: Methodology | None, weakness: str | None, labels: str,
     readings: Mapping[str, Reading], start: date, end: date, level: float,
 ) -> Row:  # fmt: skip
     new, old = sides.languages("new"), sides.languages("old")
     sums = {"new": 0, "old": 0, "both": 0}
     unlabelled = {"new": 0, "old": 0, "both": 0}
-    for event in part:
-        side = side_of(event, new, old)
-        if side is None:
-            continue
+    for (side, machine, cwe, name), number in kinds.items():
+        reading = readings.get(name)
         says = [
-            (weakness is None or read.weakness == weakness) and counted(read, methodology)
-            for read in _as_read(event, readings.get(event.id), labels)
+            (weakness is None or given == weakness) and (methodology is None or methodology.counts(given, code))
+            for given, code in _as_read(machine, cwe, reading, labels)
         ]
-        unlabelled[side] += event.weakness == "unknown" and event.id not in readings
-        sums[side] += all(says) if labels == HAND_LEFT_OUT else any(says)
+        unlabelled[side] += number * (machine == "unknown" and reading is None)
+        sums[side] += number * (all(says) if labels == HAND_LEFT_OUT else any(says))
     x, y = sums["new"], sums["old"]
     e_new = exposure.mloc_years(Population(new, components), start, end)
     e_old = exposure.mloc_years(Population(old, components), start, end)
@@ -261,14 +263,24 @@ def _variants(readings: Mapping[str, Reading], population: str, counts: str) -> 
     return ("machine", "hand")
 
 
-def _as_read(event: Event, reading: Reading | None, labels: str) -> list[Event]:
-    """The event as the labeller, or a reader, or the reader's second choice sees it."""
+def _kinds(part: Sequence[Event], sides: Sides, readings: Mapping[str, Reading]) -> Counter[_Kind]:
+    """Events by side and label; those that somebody read stay apart, by name."""
+    new, old = sides.languages("new"), sides.languages("old")
+    found: Counter[_Kind] = Counter()
+    for event in part:
+        side = side_of(event, new, old)
+        if side is not None:
+            found[side, event.weakness, event.cwe, event.id if event.id in readings else ""] += 1
+    return found
+
+
+def _as_read(machine: str, cwe: int | None, reading: Reading | None, labels: str) -> list[tuple[str, int | None]]:
+    """Class and CWE as the labeller, or a reader, or the reader's second choice gives them."""
     if reading is None:
-        return [event]
-    classes = [reading.weakness]
+        return [(machine, cwe)]
     if reading.boundary and labels in (HAND_COUNTED, HAND_LEFT_OUT):
-        classes.append(reading.boundary)
-    return [msgspec.structs.replace(event, weakness=c, cwe=None) for c in classes]
+        return [(reading.weakness, None), (reading.boundary, None)]
+    return [(reading.weakness, None)]
 
 
 def _populations(exposure: Exposure, sides: Sides, start: date, end: date) -> list[tuple[str, tuple[str, ...]]]:
@@ -467,22 +479,14 @@ def relabel(labels: Mapping[str, Label], readings: Mapping[str, Reading]) -> dic
 
 
 def read_cohorts(path: Path) -> tuple[tuple[str, ExposureRow], ...]:
-    """Exposure facts with a column ``cohort``, the year in which the lines were first written.
+    """Exposure facts that tell the year in which the lines were first written.
 
+    Args:
+        path: a CSV file with a column ``cohort``, or a saved JSON result of ``preventable lineage``.
     Raises:
-        FormatError: see ``readers.exposure``; or the column is missing.
+        FormatError: see ``readers.exposure``; or no year is told.
     """
-    if not path.is_file():
-        raise FormatError("the file of cohorts does not exist", file=str(path), hint="See docs/compare.md")
-    rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig"))))
-    if not rows or "cohort" not in rows[0]:
+    rows = read_exposure(path).rows
+    if not all(row.cohort for row in rows):
         raise FormatError("no column cohort", file=str(path), hint="It holds the year of first writing")
-    found: list[tuple[str, ExposureRow]] = []
-    for cohort in sorted({r["cohort"] for r in rows}):
-        buffer = io.StringIO()
-        writer = csv.DictWriter(buffer, NEEDED, extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows(r for r in rows if r["cohort"] == cohort)
-        parsed = parse_exposure(buffer.getvalue().encode(), f"{path} (cohort {cohort})")
-        found += [(cohort[:4], row) for row in parsed.rows]
-    return tuple(found)
+    return tuple((row.cohort, row) for row in rows)

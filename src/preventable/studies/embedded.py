@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 import polars as pl
 
-from preventable.errors import StoreError
+from preventable.errors import OutputError, StoreError
 from preventable.evidence.store import replace_file
 from preventable.evidence.tables import SCHEMA, Evidence
 from preventable.records import METHOD_VERSION, ReadReport
@@ -51,25 +51,34 @@ def embedded_releases() -> dict[str, date]:
 
 
 def save_facts(evidence: Evidence, releases: dict[str, date], directory: Path, command: str) -> None:
-    """Write facts without prose. Same evidence, same bytes."""
-    directory.mkdir(parents=True, exist_ok=True)
-    for name in SCHEMA:
-        if name in _LEFT_OUT:
-            continue
-        frame = evidence.table(name)
-        if name == "advisories":
-            frame = frame.with_columns([pl.lit("").alias(c) for c in _PROSE])
-        if name == "ranges":
-            frame = frame.filter(pl.col("mainline")).with_columns(
-                pl.col("introduced_commit", "fixed_commit").str.slice(0, _COMMIT_DIGITS)
-            )
-        frame.write_parquet(directory / f"{name}.parquet", compression="zstd", compression_level=19)
-    reports = tuple(msgspec.structs.replace(r, location=Path(r.location).name) for r in evidence.reports)
-    manifest = FactsManifest(METHOD_VERSION, command, reports)
-    replace_file(directory / "manifest.json", msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
-    if releases:
-        lines = [f"{version},{day}" for version, day in sorted(releases.items())]
-        replace_file(directory / "releases.csv", ("version,date\n" + "\n".join(lines) + "\n").encode("ascii"))
+    """Write facts without prose. Same evidence, same bytes.
+
+    Raises:
+        OutputError: the directory cannot be written, or the disk is full.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for name in SCHEMA:
+            if name in _LEFT_OUT:
+                continue
+            frame = evidence.table(name)
+            if name == "advisories":
+                frame = frame.with_columns([pl.lit("").alias(c) for c in _PROSE])
+            if name == "ranges":
+                frame = frame.filter(pl.col("mainline")).with_columns(
+                    pl.col("introduced_commit", "fixed_commit").str.slice(0, _COMMIT_DIGITS)
+                )
+            frame.write_parquet(directory / f"{name}.parquet", compression="zstd", compression_level=19)
+        reports = tuple(msgspec.structs.replace(r, location=Path(r.location).name) for r in evidence.reports)
+        manifest = FactsManifest(METHOD_VERSION, command, reports)
+        replace_file(directory / "manifest.json", msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
+        if releases:
+            lines = [f"{version},{day}" for version, day in sorted(releases.items())]
+            replace_file(directory / "releases.csv", ("version,date\n" + "\n".join(lines) + "\n").encode("ascii"))
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise OutputError(
+            f"the facts cannot be written: {error}", file=str(directory), hint="Free space, or name another directory"
+        ) from error
 
 
 def load_facts(directory: Path | None = None) -> Evidence:

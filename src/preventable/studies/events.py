@@ -96,7 +96,7 @@ def date_events(
         if not fixes:
             undated[_why_undated(ranges)] += 1
             continue
-        fixed, fix = min(fixes, key=lambda pair: pair[0])
+        fixed, fix = max(fixes, key=lambda pair: pair[0])  # with several fixes the last one ends the fault
         introduced, censored, origin = _introduction(ranges, dates)
         if introduced is None and all(r.introduced_version is None for r in ranges):
             introduced, censored, _ = _introduction(versions, dates)

@@ -12,13 +12,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from itertools import pairwise
+from pathlib import Path
 from typing import Literal
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from preventable.errors import StatisticsInputError
+from preventable.errors import FormatError, StatisticsInputError
 from preventable.stats.lifetime_fit import LifetimeFit, LifetimeSample, fit_lifetimes, hidden_share, sample
 from preventable.stats.truncation import (
     SurvivalCurve,
@@ -32,6 +33,7 @@ Floats = NDArray[np.float64]
 By = Literal["all", "class", "component", "language", "year"]
 MINIMUM = 30
 """Smaller groups get their count and naive mean only."""
+NARROW = "one year is too narrow a window to correct in"
 WIDEST = 2.5
 """A corrected median whose interval spans more than this factor is said to be unknown."""
 WEAKEST = 0.01
@@ -158,20 +160,11 @@ def lifetimes(
     longest = 0.0
     for kind in by:
         for label, part in _groups(seen, kind):
-            lower = start
-            upper = end
-            if kind == "year":
-                lower = max(d for d in (start, date(int(label) - 1, 12, 31)) if d is not None)
-                upper = min(end, date(int(label), 12, 31))
             whole = kind == "all"
             row, curve, fits = _group(
-                kind, label, part, cycles, start=lower, end=upper, first_date=first_date,
+                kind, label, part, cycles, start=start, end=end, first_date=first_date,
                 bootstrap=bootstrap if whole else bootstrap // 2,
             )  # fmt: skip
-            if kind == "year":
-                narrow = "one year is too narrow a window to correct in"
-                row = msgspec.structs.replace(row, **_NOTHING, reason=narrow)
-                curve = None
             rows.append(row)
             if whole and curve is not None:
                 longest = curve.longest_days / DAYS_PER_YEAR
@@ -192,6 +185,55 @@ def lifetimes(
         truncation=truncation,
         published=PUBLISHED,
     )
+
+
+def with_origins(events: Sequence[Event], found: Mapping[str, date]) -> tuple[list[Event], int]:
+    """Events whose introduction the record does not tell, dated by ``preventable origin``; and how many were.
+
+    Example:
+        >>> with_origins([], {})
+        ([], 0)
+    """
+    made, filled = [], 0
+    for event in events:
+        when = found.get(event.id)
+        if event.introduced is None and when is not None and when <= event.fixed:
+            made.append(msgspec.structs.replace(event, introduced=when))
+            filled += 1
+        else:
+            made.append(event)
+    return made, filled
+
+
+def read_origins(path: Path) -> dict[str, date]:
+    """Advisory -> date of introduction, from a saved JSON result of ``preventable origin``; the earliest per record.
+
+    Raises:
+        FormatError: no such file, or not a saved origin.
+    """
+    if not path.is_file():
+        raise FormatError("the saved origin does not exist", file=str(path), hint="preventable origin --format json")
+    try:
+        envelope = msgspec.json.decode(path.read_bytes(), type=_OriginEnvelope)
+    except msgspec.MsgspecError as error:
+        raise FormatError(f"not a saved origin: {error}", file=str(path)) from error
+    if envelope.kind != "origin":
+        raise FormatError(f"a result of kind {envelope.kind!r} tells no introductions", file=str(path), hint="origin")
+    dates: dict[str, date] = {}
+    for fix in envelope.fixes:
+        if fix.introduced_date is not None:
+            dates[fix.advisory] = min(fix.introduced_date, dates.get(fix.advisory, fix.introduced_date))
+    return dates
+
+
+class _OriginFix(msgspec.Struct):
+    advisory: str
+    introduced_date: date | None = None
+
+
+class _OriginEnvelope(msgspec.Struct):
+    kind: str
+    fixes: list[_OriginFix] = []
 
 
 def release_cycles(releases: Mapping[str, date]) -> dict[str, int]:
@@ -222,8 +264,8 @@ def _group(
         "naive_mean": float(naive.mean()) / DAYS_PER_YEAR if naive.size else None,
         "naive_median": float(np.median(naive)) / DAYS_PER_YEAR if naive.size else None,
     }  # fmt: skip
-    if len(exact) < MINIMUM:
-        small = f"fewer than {MINIMUM} dated faults"
+    if len(exact) < MINIMUM or kind == "year":
+        small = f"fewer than {MINIMUM} dated faults" if len(exact) < MINIMUM else NARROW
         return Group(**base, **_NOTHING, reason=small), None, []  # type: ignore[arg-type]  # as declared
     data = _sample(exact, censored, cycles, start=start, end=end, first_date=first_date)
     reason = ""
@@ -232,7 +274,7 @@ def _group(
               data.latest_days, data.weights)  # fmt: skip
     try:
         curve = doubly_truncated_survival(
-            window[0], window[1], window[2], window[3], bootstrap=bootstrap, tolerance=1e-5
+            window[0], window[1], window[2], window[3], bootstrap=bootstrap, worth=WEAKEST, tolerance=1e-5
         )
     except StatisticsInputError as error:
         reason = error.what
@@ -416,6 +458,11 @@ def _years(days: float | None) -> float | None:
     return None if days is None or not np.isfinite(days) else days / DAYS_PER_YEAR
 
 
+def _span(row: Group) -> str:
+    low = "0" if row.exponential_low is None else f"{row.exponential_low:.2f}"
+    return f"{low} to {'beyond' if row.exponential_high is None else f'{row.exponential_high:.2f}'}"
+
+
 def _sentences(
     row: Group, zero: Zero, *, truncation: str, longest: float, start: date | None, end: date, name: str
 ) -> tuple[str, ...]:  # fmt: skip
@@ -432,8 +479,8 @@ def _sentences(
     if row.exponential_mean is not None:
         fits = "fits" if (row.exponential_p or 0) > 0.05 else "does not fit well"
         said.append(
-            f"An exponential has a mean of {row.exponential_mean:.2f} years ({row.exponential_low:.2f} to "
-            f"{row.exponential_high:.2f}) and {fits} (p = {row.exponential_p:.2g})."
+            f"An exponential has a mean of {row.exponential_mean:.2f} years ({_span(row)}) and {fits} "
+            f"(p = {row.exponential_p:.2g})."
         )
     if row.hidden_share is not None:
         said.append(

@@ -113,6 +113,8 @@ class Lineage(msgspec.Struct, frozen=True):
     commits: int
     merges: int
     resumed_at: int
+    exact: bool
+    """Whether every changed file was compared without whitespace, or those where it was likely to matter."""
     snapshots: tuple[SnapshotInfo, ...]
     rows: tuple[CohortRow, ...]
     survival: tuple[SurvivalPoint, ...]
@@ -132,6 +134,7 @@ def trace_lineage(
     revision: str = "HEAD",
     every: Every = "quarter",
     age: Age = "both",
+    exact: bool | None = None,
     ignore_revs: Path | None = None,
     component_of: Callable[[str], str] | None = None,
     processes: int | None = None,
@@ -147,6 +150,7 @@ def trace_lineage(
         revision: the last commit.
         every: at which commits lines are counted.
         age: which ages are kept.
+        exact: see :class:`~preventable.code.history.replay.Replay`.
         ignore_revs: file of commits that the substantive age ignores; by default ``.git-blame-ignore-revs``
             of the last commit.
         component_of: component of a path; by default its top directory.
@@ -182,6 +186,7 @@ def trace_lineage(
         repository,
         commits,
         substantive=substantive,
+        exact=exact,
         ignored=ignored,
         observers=[counter, *observers],
         churn=churn,
@@ -189,7 +194,7 @@ def trace_lineage(
     )
     checkpoint = None
     if not observers:
-        key = (repository.git_dir, commits.id(len(commits) - 1), every, age, *ignored, *sorted(cut))
+        key = (repository.git_dir, commits.id(len(commits) - 1), every, age, str(replay.exact), *ignored, *sorted(cut))
         if component_of is None:
             checkpoint = Checkpoint(key, checkpoint_directory)
     if checkpoint and resume:
@@ -221,6 +226,7 @@ def trace_lineage(
         commits=len(commits),
         merges=commits.merges,
         resumed_at=resumed_at,
+        exact=replay.exact,
         snapshots=tuple(_infos(commits, counter, snapshots)),
         rows=tuple(_rows(counter, snapshots, groups, age)),
         survival=tuple(survival),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
@@ -13,7 +14,7 @@ import msgspec
 
 from preventable.errors import CaseError, InputError
 from preventable.readers.case_file import CaseFile
-from preventable.readers.exposure import ExposureFile, parse_exposure, read_exposure
+from preventable.readers.exposure import ExposureFile, joined, parse_exposure, read_exposure
 from preventable.readers.git_dates import commit_dates, tag_dates
 from preventable.readers.registry import Load, load
 from preventable.records import Advisory, CodeRange, Label, ReadReport
@@ -128,7 +129,7 @@ def read_inputs(
     labeller: Labeller,
     methodologies: Mapping[str, Methodology],
     releases: str | None = None,
-    exposure: str | None = None,
+    exposure: Sequence[str] = (),
     repository: Path | None = None,
     quiet: bool = True,
 ) -> Inputs:
@@ -141,7 +142,7 @@ def read_inputs(
         labeller: advisories -> labels.
         methodologies: by id.
         releases: file of release dates, instead of the setting's.
-        exposure: file of exposure facts, instead of the setting's.
+        exposure: files of exposure facts (``DATE=FILE`` for a saved census), instead of the setting's.
         repository: a git clone whose tags and commits date versions and commits.
         quiet: no progress.
     Raises:
@@ -168,7 +169,7 @@ def read_inputs(
         versions = {**versions, **tag_dates(repository)}
         wanted = {c for a in advisories for r in a.ranges for c in (r.introduced_commit, r.fixed_commit) if c}
         commits = commit_dates(repository, wanted)
-    table = _exposure(exposure or setting.exposure, base if exposure is None else Path())
+    table = _exposure(exposure, Path()) if exposure else _exposure([setting.exposure or ""], base)
     place = Exposure(table.rows).component_of if table else _first_directory
     dates = Dates(versions, commits, setting.first_release, setting.first_date)
     events = date_events(advisories, labels, dates, place)
@@ -252,12 +253,19 @@ def _versions(loads: Sequence[Load]) -> dict[str, date]:
     return found
 
 
-def _exposure(name: str | None, base: Path) -> ExposureFile | None:
-    if name is None:
-        return None
-    if name.startswith(EMBEDDED):
-        return parse_exposure(*text_of(name, base))
-    return read_exposure(base / name)
+def _exposure(names: Sequence[str], base: Path) -> ExposureFile | None:
+    found = []
+    for name in names:
+        if not name:
+            continue
+        day, equals, path = name.partition("=")
+        if name.startswith(EMBEDDED):
+            found.append(parse_exposure(*text_of(name, base)))
+        elif equals and re.fullmatch(r"\d{4}-\d\d-\d\d", day):
+            found.append(read_exposure(base / path, date.fromisoformat(day)))
+        else:
+            found.append(read_exposure(base / name))
+    return joined(found) if found else None
 
 
 def _readings(name: str | None, base: Path) -> dict[str, Reading]:

@@ -240,7 +240,7 @@ def load_taxonomy(beside: Path | None = None) -> Taxonomy:
 def _toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, or too long a number
         raise TaxonomyError(f"not valid TOML: {error}", file=str(path)) from error
 
 

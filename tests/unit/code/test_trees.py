@@ -97,6 +97,7 @@ def test_archives_are_the_same_tree_and_leave_nothing_behind(
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    monkeypatch.setattr("preventable.code.measure.MEMORY_DIRECTORY", str(scratch))
     path = tmp_path / f"p.{suffix}"
     if suffix == "zip":
         with zipfile.ZipFile(path, "w") as archive:
@@ -128,11 +129,15 @@ def test_a_members_name_never_reaches_the_disk(tmp_path: Path) -> None:
 
 
 def test_damaged_archives_are_refused(tmp_path: Path) -> None:
+    tar_of(tmp_path / "p.tar", "w")
+    plain = (tmp_path / "p.tar").read_bytes()
     tar_of(tmp_path / "p.tar.gz", "w:gz")
-    data = (tmp_path / "p.tar.gz").read_bytes()
-    (tmp_path / "cut.tar.gz").write_bytes(data[: len(data) // 2])
+    packed = (tmp_path / "p.tar.gz").read_bytes()
+    (tmp_path / "cut.tar.gz").write_bytes(packed[: len(packed) // 2])
+    (tmp_path / "cut.tar.zst").write_bytes(zstandard.compress(plain)[:-40])
+    (tmp_path / "cut.tar").write_bytes(plain[:2048])
     (tmp_path / "bad.zip").write_bytes(b"PK\x03\x04" + b"\0" * 30)
-    for name in ("cut.tar.gz", "bad.zip"):
+    for name in ("cut.tar.gz", "cut.tar.zst", "cut.tar", "bad.zip"):
         with pytest.raises(ArchiveError, match="cannot be read"):
             census(tmp_path / name)
 
@@ -155,6 +160,13 @@ def test_a_work_tree_honours_gitignore(tmp_path: Path) -> None:
     rows = {(r.component, r.language): r.files for r in census(repo).rows}
     assert rows["src", "C"] == 2
     assert (".", "C") not in rows
+
+
+def test_a_directory_inside_a_work_tree_is_seen_as_git_sees_it(tmp_path: Path) -> None:
+    repo = make_repository(tmp_path)
+    write(repo, {".gitignore": b"*.gen.c\nrelease/\n", "src/x.gen.c": C, "release/r.c": C})
+    assert [(r.component, r.language) for r in census(repo / "src").rows] == [(".", "C"), (".", "C Header")]
+    assert facts(census(repo / "release")) == [(".", "C", "code", 1, 4)]
 
 
 def test_a_bare_repository_stands_for_its_head(tmp_path: Path) -> None:

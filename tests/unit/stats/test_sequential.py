@@ -73,7 +73,9 @@ def test_daily_looks_do_not_inflate_the_error(theta: float, shape: str) -> None:
 @pytest.mark.parametrize("theta", [0.5, 0.75])
 @pytest.mark.parametrize("shape", ["smooth", "jumps"])
 def test_daily_looks_do_not_inflate_the_error_in_many_runs(theta: float, shape: str) -> None:
-    assert rejections(theta, 0.5, 3000, "log_supports", shape=shape) <= ALPHA
+    """Ville's bound is all but reached here, so that chance is allowed for."""
+    hits = round(3000 * rejections(theta, 0.5, 3000, "log_supports", shape=shape))
+    assert stats.binomtest(hits, 3000, ALPHA, alternative="greater").pvalue > 0.01
 
 
 def test_unseen_clusters_break_the_plain_test_but_not_the_robust_one() -> None:

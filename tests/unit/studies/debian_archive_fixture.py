@@ -12,8 +12,8 @@ from preventable.studies.ports.conflicts import Installer, Witnesses
 from preventable.studies.ports.impact import Outcome, Scenario, play
 from preventable.studies.ports.model import Policy
 from preventable.studies.ports.prepare import Workshop
-from preventable.studies.ports.question import Names
 from preventable.studies.ports.storage import Prepared
+from preventable.studies.ports.terms import Names
 
 BUILD_ESSENTIAL = "Package: build-essential\nVersion: 1\nArchitecture: amd64\nSource: base\nFilename: x"
 

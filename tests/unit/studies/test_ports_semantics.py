@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from preventable.studies.ports.model import Policy
-from preventable.studies.ports.question import Question, ask
+from preventable.studies.ports.question import ask
+from preventable.studies.ports.terms import Question
 
 _spec = importlib.util.spec_from_file_location(
     "debian_archive_fixture", Path(__file__).with_name("debian_archive_fixture.py")

@@ -21,26 +21,25 @@ SHORTEST_LINE = 4
 """A line with fewer characters (whitespace apart), such as ``}``, says nothing about where it came from."""
 
 IDENTIFIER = re.compile(rb"[A-Za-z_\x80-\xff][\w\x80-\xff]{2,}")
-CODE_SUFFIXES = tuple(
-    f".{suffix}".encode()
-    for suffix in (
-        "c h cc cpp cxx hh hpp hxx inc inl m mm s asm y l rs go zig d swift java kt kts scala cs "
-        "js jsx mjs ts tsx py rb php pl pm lua sh tcl ml hs erl ex dart vb pas f f90"
-    ).split()
+_SUFFIXES = (
+    "c h cc cpp cxx hh hpp hxx inc inl m mm s asm y l rs go zig d swift java kt kts scala cs "
+    "js jsx mjs ts tsx py rb php pl pm lua sh tcl ml hs erl ex dart vb pas f f90"
 )
+CODE_SUFFIXES = tuple(f".{suffix}".encode() for suffix in _SUFFIXES.split())
 """Endings of the paths, in lower case, that are read as source code."""
 _ASIDE = re.compile(
     rb"(?:^|/)(?:tests?|testing|testdata|unittests?|docs?|documentation|examples?|samples?)/|"
     rb"(?:^|/)(?:test_[^/]*|[^/]*_test|[^/]*\.test|[^/]*\.spec)\.[a-z]+$",
     re.IGNORECASE,
 )
-KEYWORDS = frozenset(
+_COMMON = (
     b"if else elif while for foreach switch case default break return goto continue static const int char "
     b"void unsigned signed long short float double struct enum union typedef sizeof size_t ssize_t null nil "
     b"NULL bool true false True False None include define undef endif ifdef ifndef elif defined the and not "
     b"inline extern this that with let mut pub use mod impl self Self match fn def class import from var "
-    b"function new public private protected final throw throws try catch except raise lambda".split()
+    b"function new public private protected final throw throws try catch except raise lambda"
 )
+KEYWORDS = frozenset(_COMMON.split())
 """Words that every file has."""
 
 

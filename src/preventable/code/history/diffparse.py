@@ -23,6 +23,7 @@ The shapes (plain tuples and lists, because they travel between processes by ``m
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 Edits = list[int]
 Kept = list[tuple[int, list[int]]]
@@ -30,10 +31,14 @@ Spaced = tuple[Edits, Kept | None]
 Change = tuple[bytes | None, bytes | None, Edits | None, Spaced | None, tuple[bytes, bytes] | None, int]
 Weave = tuple[bytes, tuple[bytes | None, ...], list[int] | None]
 
-FILE, SYMLINK, SUBMODULE, FOLLOWED = 0, 1, 2, 3
-"""What a path is: only files have lines. FOLLOWED: a new file that descends from one that the commit lost."""
+FILE, SYMLINK, SUBMODULE, FOLLOWED, TURNED_TEXT = 0, 1, 2, 3, 4
+"""What a path is: only files have lines. FOLLOWED: a new file that descends from one that the commit lost.
+TURNED_TEXT: a file that git called binary before and no longer does."""
 
 WHITESPACE = b" \t\r\v\f"
+
+SIMILAR_PAIRS = 10_000
+"""Old times new lines of one edit of an ignored commit beyond which lines are paired from the top."""
 
 _HUNK = re.compile(rb"\n@@ -(\d+)(?:,(\d+))? \+\d+(?:,(\d+))? @@")
 _ESCAPE = re.compile(rb"\\([abtnvfr\"\\]|[0-7]{3})")
@@ -166,7 +171,7 @@ def pair_ignored(section: bytes) -> Kept:
     """For every edit of a commit that is to be ignored, which old line each new line stands for.
 
     Lines that an edit merely moved or rewrote keep the history of the line in the same place: equal ones
-    first, the rest in proportion. Lines added where none was removed have none and stay the commit's own.
+    first, then similar ones. A line that is like none of those removed stays the commit's own.
     """
     kept: Kept = []
     found = list(_HUNK.finditer(section))
@@ -193,18 +198,39 @@ def _pair(old: list[bytes], new: list[bytes]) -> list[int]:
     where = {line: number for number, line in enumerate(old)}
     pairs: list[int] = []
     at_new = at_old = 0
-    last = -1
     anchors = [(j, i) for j, line in enumerate(new) if len(line) > 1 and (i := where.get(line, -1)) >= 0]
     for j, i in [*anchors, (len(new), len(old))]:
-        if i <= last:
+        if i < at_old:
             continue
-        gap_new, gap_old = j - at_new, i - at_old
-        if gap_old:
-            for k in range(gap_new):
-                pairs += (at_new + k, at_old + k * gap_old // gap_new, 1)
+        for a, b in _similar(old[at_old:i], new[at_new:j]):
+            pairs += (at_new + b, at_old + a, 1)
         if j < len(new):
             pairs += (j, i, 1)
-        at_new, at_old, last = j + 1, i + 1, i
+        at_new, at_old = j + 1, i + 1
+    return pairs
+
+
+def _similar(old: list[bytes], new: list[bytes]) -> list[tuple[int, int]]:
+    """Pairs of lines in order: one to one where there are as many, else so that most pairs of bytes agree."""
+    if len(old) == len(new) or len(old) * len(new) > SIMILAR_PAIRS:
+        return [(n, n) for n in range(min(len(old), len(new)))]
+    a = [set(pairwise(line)) for line in old]
+    b = [set(pairwise(line)) for line in new]
+    best = [[0] * (len(b) + 1) for _ in range(len(a) + 1)]
+    for i in range(len(a) - 1, -1, -1):
+        for j in range(len(b) - 1, -1, -1):
+            best[i][j] = max(best[i + 1][j], best[i][j + 1], len(a[i] & b[j]) + best[i + 1][j + 1])
+    pairs = []
+    i = j = 0
+    while i < len(a) and j < len(b):
+        common = len(a[i] & b[j])
+        if common and best[i][j] == common + best[i + 1][j + 1]:
+            pairs.append((i, j))
+            i, j = i + 1, j + 1
+        elif best[i][j] == best[i + 1][j]:
+            i += 1
+        else:
+            j += 1
     return pairs
 
 

@@ -21,6 +21,7 @@ from preventable.code.history.diffparse import (
     FOLLOWED,
     SUBMODULE,
     SYMLINK,
+    TURNED_TEXT,
     Change,
     Edits,
     Spaced,
@@ -56,6 +57,9 @@ class Observer(Protocol):
         """Called when commit ``index`` has been applied."""
 
 
+EXACT_COMMITS = 20_000
+"""Up to here a second comparison of every file costs seconds; see docs/lineage.md for what it changes."""
+
 ChurnCounter = Callable[[int, bytes, int, int], None]
 """Called as ``(commit, path, added, removed)`` for every changed text file of every commit but merges."""
 
@@ -67,10 +71,13 @@ class Replay:
         repository: where git runs.
         commits: the history, from :func:`~preventable.code.history.commits.read_commits`.
         substantive: keep the substantive age too; without it both ages are the last touch.
+        exact: compare every changed file once more without whitespace, as ``git blame -w`` does, not only
+            those where a removed line came back; by default for histories up to EXACT_COMMITS.
         ignored: full ids of commits that the substantive age ignores.
         observers: who looks at which commits.
         churn: who counts lines added and removed.
         processes: how many shards read the history; by default one per core.
+        text: a directory where the shards leave the words of the code that each commit added.
     """
 
     def __init__(
@@ -79,14 +86,17 @@ class Replay:
         commits: Commits,
         *,
         substantive: bool = True,
+        exact: bool | None = None,
         ignored: Collection[str] = (),
         observers: Sequence[Observer] = (),
         churn: ChurnCounter | None = None,
         processes: int | None = None,
+        text: str | None = None,
     ) -> None:
         self.repository = repository
         self.commits = commits
         self.substantive = substantive
+        self.exact = len(commits) <= EXACT_COMMITS if exact is None else exact
         self.ignored = ignored
         self.observers = observers
         self.paths = Paths()
@@ -96,6 +106,7 @@ class Replay:
         """Files whose diff did not fit the replayed state: their lines are unknown from that commit on."""
         self._churn = churn
         self._processes = processes
+        self._text = text
         self._trees: dict[int, Tree] = {}
         self._open: Tree | None = None
         self._held: list[Change] = []
@@ -129,8 +140,10 @@ class Replay:
             self.commits,
             start=self.next,
             whitespace=self.substantive,
+            exact=self.exact,
             ignored=self.ignored,
             processes=self._processes,
+            text=self._text,
         ):
             began = self.next
             last = len(entries) - 1
@@ -234,6 +247,8 @@ class Replay:
             after: FileLines | BinaryFile
             if blobs is not None:
                 after = BinaryFile(before, index, blobs)
+                if kind == TURNED_TEXT:
+                    after = self._as_text(after)
             elif before is None and old is None:
                 touched = one * edits[2] if edits else array("I")
                 after = FileLines(touched, touched)

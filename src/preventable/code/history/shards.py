@@ -28,16 +28,21 @@ def frames(
     *,
     start: int = 0,
     whitespace: bool = True,
+    exact: bool = True,
     ignored: Collection[str] = (),
     processes: int | None = None,
+    text: str | None = None,
 ) -> Iterator[Frame]:
     """The frames of all commits from ``start`` on, in the order of the commits.
 
     Args:
         start: index of the first commit to read.
         whitespace: look for changes of whitespace only.
+        exact: in every file, not only where they are likely.
         ignored: full ids of commits whose edits are to be paired line by line.
         processes: number of shards; by default one per core.
+        text: a directory; each shard writes a file there with the words of the code that was added, before
+            its last frame.
     Raises:
         RepositoryError: git failed in a shard.
     """
@@ -54,7 +59,9 @@ def frames(
             plan.update(
                 git_dir=repository.git_dir,
                 whitespace=whitespace,
+                exact=exact,
                 ignored=[i.encode("ascii") for i in ignored],
+                text=os.path.join(text, f"{number:04}") if text else None,  # noqa: PTH118  (for marshal)
             )
             shard.start(plan)
         for chunk in range(chunks):

@@ -16,6 +16,9 @@ from scipy import sparse
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 
+COMMON_WORD = 2000
+"""A word in more pieces than this does not make a piece worth comparing; it counts where others do."""
+
 
 class Corpus:
     """The code that was added, commit by commit.
@@ -28,7 +31,8 @@ class Corpus:
         vocabulary: word → column.
         word_weight: shape (words,), log((commits + 1) / commits that added the word).
         word_first: shape (words,), index of the first commit that added the word.
-        piece_commit, piece_function: shape (pieces,), ascending by commit; a name's number.
+        piece_commit: shape (pieces,), ascending.
+        names: path of a file or name of a function → number.
         piece_norm: shape (pieces,), Euclidean length of a piece's weighted words.
         novelty: shape (commits,), share of a commit's distinct lines that no earlier commit had added.
         new_words: shape (commits,), words that no earlier commit had added.
@@ -42,7 +46,9 @@ class Corpus:
         order = np.argsort(pieces[:, 0], kind="stable")
         starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         self.piece_commit = pieces[order, 0]
-        self.piece_function = pieces[order, 1]
+        by_function = np.argsort(pieces[order, 1], kind="stable")
+        self._function_commits = self.piece_commit[by_function]
+        self._function_starts = np.searchsorted(pieces[order, 1][by_function], np.arange(len(self.names) + 1))
         by_piece = sparse.csr_matrix(
             (np.ones(len(words), np.float32), words, starts), shape=(len(pieces), len(self.vocabulary))
         )[order]
@@ -51,7 +57,6 @@ class Corpus:
         self._count_words(by_piece)
         self._index_lines(keys, key_commits)
         self.files = files[np.argsort(files[:, 0], kind="stable")]
-        self.paths = {number: name for name, number in self.names.items()}
 
     def _read(self, directory: Path) -> tuple[Integers, Integers, Integers, Integers, Integers, Integers]:
         tables: list[tuple[Integers, ...]] = []
@@ -60,9 +65,7 @@ class Corpus:
             raw = [np.frombuffer(p, np.uint64 if i == 3 else np.uint32) for i, p in enumerate(parts)]
             pieces, starts, numbers, keys, key_commits, files = (a.astype(np.int64) for a in raw)
             pieces, files = pieces.reshape(-1, 3), files.reshape(-1, 4)
-            name_map = np.array(
-                [self.names.setdefault(n, len(self.names)) for n in names] or [0], dtype=np.int64
-            )
+            name_map = np.array([self.names.setdefault(n, len(self.names)) for n in names] or [0], dtype=np.int64)
             word_map = np.array(
                 [self.vocabulary.setdefault(w, len(self.vocabulary)) for w in words] or [0], dtype=np.int64
             )
@@ -80,16 +83,15 @@ class Corpus:
     def _count_words(self, by_piece: sparse.csr_matrix) -> None:
         width = len(self.vocabulary)
         rows = np.repeat(self.piece_commit, np.diff(by_piece.indptr))
-        pairs = np.unique(rows * max(width, 1) + by_piece.indices)
-        pair_commit, pair_word = pairs // max(width, 1), pairs % max(width, 1)
-        counts = np.bincount(pair_word, minlength=width)
+        ones = np.ones(len(rows), np.float32)
+        by_commit = sparse.coo_matrix((ones, (rows, by_piece.indices)), shape=(self.commits, width)).tocsc()
+        by_commit.sum_duplicates()
+        counts = np.diff(by_commit.indptr)
+        self._word_commits: Integers = by_commit.indices.astype(np.int64)
+        self._word_starts = by_commit.indptr
         self.word_weight: Floats = np.log((self.commits + 1) / np.maximum(counts, 1)).astype(np.float32)
-        self.word_first = np.full(width, self.commits, np.int64)
-        np.minimum.at(self.word_first, pair_word, pair_commit)
-        self.new_words = np.bincount(self.word_first[self.word_first < self.commits], minlength=self.commits)
-        order = np.argsort(pair_word, kind="stable")
-        self._word_commits = pair_commit[order]
-        self._word_starts = np.concatenate([[0], np.cumsum(counts)])
+        self.word_first: Integers = self._word_commits[self._word_starts[:-1]]
+        self.new_words = np.bincount(self.word_first, minlength=self.commits)
         squared = sparse.csr_matrix(
             (self.word_weight[by_piece.indices] ** 2, by_piece.indices, by_piece.indptr), shape=by_piece.shape
         )
@@ -103,8 +105,7 @@ class Corpus:
         keys, self._line_commits = keys[fresh], commits[fresh]
         self._line_keys, starts = np.unique(keys, return_index=True)
         self._line_starts = np.append(starts, len(keys))
-        first = self._line_commits[starts] if len(keys) else commits[:0]
-        new = np.bincount(first, minlength=self.commits)
+        new = np.bincount(self._line_commits[starts], minlength=self.commits)
         total = np.bincount(self._line_commits, minlength=self.commits)
         self.novelty: Floats = (new / np.maximum(total, 1)).astype(np.float32)
 
@@ -112,13 +113,18 @@ class Corpus:
         """The commits that added a line of this key, in order."""
         at = int(np.searchsorted(self._line_keys, key))
         if at == len(self._line_keys) or self._line_keys[at] != key:
-            return self._line_commits[:0]
+            return np.zeros(0, np.int64)
         found: Integers = self._line_commits[self._line_starts[at] : self._line_starts[at + 1]]
         return found
 
     def word_commits(self, word: int) -> Integers:
         """The commits that added a word, in order."""
         found: Integers = self._word_commits[self._word_starts[word] : self._word_starts[word + 1]]
+        return found
+
+    def commits_in_function(self, name: int) -> Integers:
+        """The commits of the pieces that were added inside functions of a name."""
+        found: Integers = self._function_commits[self._function_starts[name] : self._function_starts[name + 1]]
         return found
 
     def resemblance(self, targets: list[list[int]]) -> tuple[Integers, Floats]:
@@ -141,8 +147,13 @@ class Corpus:
             at = [place[w] for w in target]
             squared = self.word_weight[columns[at]] ** 2
             weights[at, number] = squared / (np.sqrt(squared.sum()) + 1e-6)
-        chosen = self._by_word[:, columns].tocsr()
-        rows = np.flatnonzero(np.diff(chosen.indptr))
-        cosines = (chosen[rows] @ weights) / self.piece_norm[rows, None]
-        commits, starts = np.unique(self.piece_commit[rows], return_index=True)
-        return commits, np.maximum.reduceat(cosines, starts, axis=0)
+        chosen = self._by_word[:, columns]
+        counts = np.diff(chosen.indptr)
+        telling = counts <= max(COMMON_WORD, int(counts.min()))
+        worth = np.zeros(len(self.piece_commit), bool)
+        worth[chosen.indices[np.repeat(telling, counts)]] = True
+        rows = np.flatnonzero(worth)
+        cosines = (chosen.tocsr()[rows] @ weights) / self.piece_norm[rows, None]
+        commits = self.piece_commit[rows]
+        starts = np.flatnonzero(np.diff(commits, prepend=-1))
+        return commits[starts], np.maximum.reduceat(cosines, starts, axis=0)

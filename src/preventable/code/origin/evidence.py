@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from preventable.code.history.addedtext import line_key
+from preventable.code.history.diffparse import Change
 from preventable.code.history.tree import Tree
 from preventable.code.origin.corpus import Corpus, Floats, Integers
 from preventable.code.origin.fixes import Fix, Line, words_of
@@ -21,25 +22,25 @@ from preventable.code.origin.messages import Messages, identifiers, parts, prose
 from preventable.code.origin.releases import Ancestry
 
 COLUMNS = (
-    "deleted_first", "deleted_wrote", "neighbour_first", "neighbour_wrote", "resembles", "resembles_around",
-    "resembles_first", "same_function", "fix_words", "fix_words_first", "named_words", "named_words_first",
-    "title_in_code", "title_in_message", "lines_in_files", "root", "refactoring", "feature", "novelty",
-    "new_words",
+    "deleted_first", "deleted_wrote", "neighbour_first", "resembles", "resembles_first", "same_function",
+    "fix_words", "named_words", "named_words_first", "title_in_code", "title_in_message", "lines_in_files",
+    "refactoring", "feature", "novelty", "new_words",
 )  # fmt: skip
 """Kinds of evidence:
 
 - deleted_first, neighbour_first: share of the deleted lines (of the lines beside the change) whose text the
   commit was the first to add, anywhere in the tree: follows moves, copies and formatting;
-- deleted_wrote, neighbour_wrote: share of those lines that the commit wrote, by the replayed attribution;
-- resembles: cosine between the words of a change and the commit's most similar ten lines, averaged over the
-  changes; resembles_around: with the words of the neighbours; resembles_first: share of the changes for which
-  the commit is the first that comes close to the most similar one;
+- deleted_wrote: share of the deleted lines that the commit wrote, by the replayed attribution (whitespace
+  ignored);
+- resembles: cosine between the words of a change with its neighbours and the commit's most similar ten lines,
+  averaged over the changes; resembles_first: share of the changes for which the commit is the first that
+  comes close to the one most similar to the change itself;
 - same_function: log(1 + pieces added inside the enclosing function);
 - fix_words, named_words: share of the identifiers of the fix (of those the advisory names) that the commit
-  added, _first: that nobody had added before;
+  added; named_words_first: that nobody had added before;
 - title_in_code, title_in_message: share of the words of the advisory's title in its code, in its message;
 - lines_in_files: log(1 + lines added to the fixed files, by whatever names they had);
-- root, refactoring, feature, novelty, new_words: what kind of commit it is.
+- refactoring, feature, novelty, new_words: what kind of commit it is.
 """
 CLOSE = 0.75
 """A commit comes close to the most similar one at this share of its cosine."""
@@ -48,21 +49,19 @@ COMMON_LINE = 400
 
 
 class Attribution:
-    """An observer of the replay: who wrote the deleted and the neighbouring lines, just before each fix."""
+    """An observer of the replay: who wrote the lines that a fix deletes, just before it."""
 
     def __init__(self, fixes: Mapping[int, Fix]) -> None:
         self._fixes = fixes
-        self.before = frozenset(fixes)
-        self.after: frozenset[int] = frozenset()
+        self.before: Collection[int] = frozenset(fixes)
+        self.after: Collection[int] = ()
         self.deleted: dict[int, list[list[int | None]]] = {}
-        self.neighbours: dict[int, list[list[int | None]]] = {}
 
-    def see_before(self, index: int, tree: Tree, changes: Sequence[object]) -> None:
+    def see_before(self, index: int, tree: Tree, changes: Sequence[Change]) -> None:
         """Take what is needed of the state before a fix."""
         del changes
         fix = self._fixes[index]
         self.deleted[index] = [_writers(tree, c.path, c.deleted) for c in fix.changes]
-        self.neighbours[index] = [_writers(tree, c.path, c.neighbours) for c in fix.changes]
 
     def see_after(self, index: int, tree: Tree) -> None:
         """Nothing is taken after a commit."""
@@ -86,7 +85,6 @@ class Evidence:
         ancestry: Ancestry,
         attribution: Attribution,
         titles: Iterable[str],
-        roots: Sequence[int],
     ) -> None:
         self._corpus = corpus
         self._messages = messages
@@ -95,8 +93,7 @@ class Evidence:
         self._index_titles({word for title in titles for word in prose_words(title)})
         self._index_files()
         count = corpus.commits
-        self._fixed = np.zeros((count, len(COLUMNS)), np.float32)
-        self._fixed[list(roots), COLUMNS.index("root")] = 1
+        self._fixed = np.zeros((count, len(COLUMNS)), np.float32, order="F")
         self._fixed[:, COLUMNS.index("refactoring")] = messages.refactoring
         self._fixed[:, COLUMNS.index("feature")] = messages.feature
         self._fixed[:, COLUMNS.index("novelty")] = corpus.novelty
@@ -117,9 +114,7 @@ class Evidence:
                 paths[word].append(commit)
         said = self._messages.by_word(wanted)
         self._in_code = {w: np.unique(np.concatenate(code[w])) for w in wanted if code.get(w)}
-        self._in_message = {
-            w: np.unique(np.array(said[w] + paths.get(w, []), dtype=np.int64)) for w in wanted
-        }
+        self._in_message = {w: np.unique(np.array(said[w] + paths.get(w, []), dtype=np.int64)) for w in wanted}
         self._title_weight: dict[str, float] = {}
         for word in wanted:
             everywhere = np.union1d(self._in_code.get(word, np.zeros(0, np.int64)), self._in_message[word])
@@ -162,19 +157,21 @@ class Evidence:
             candidates: shape (k,), indices of commits behind the fix, ascending.
             evidence: shape (k, len(COLUMNS)).
         """
-        table = self._fixed.copy()
+        table = self._fixed.copy(order="F")
         column = {name: table[:, number] for number, name in enumerate(COLUMNS)}
         behind = self._ancestry.behind(fix.commit)
         self._lines(fix, "deleted", behind, column)
         self._lines(fix, "neighbour", behind, column)
         self._resemblance(fix, behind, column)
         functions = {self._corpus.names.get(c.function) for c in fix.changes if c.function}
-        wanted = np.array(sorted(n for n in functions if n is not None), dtype=np.int64)
-        pieces = self._corpus.piece_commit[np.isin(self._corpus.piece_function, wanted)]
-        column["same_function"] += np.log1p(np.bincount(pieces, minlength=self._corpus.commits))
+        wanted = sorted(n for n in functions if n is not None)
+        for name in wanted:
+            where, counts = np.unique(self._corpus.commits_in_function(int(name)), return_counts=True)
+            column["same_function"][where] += counts
+        np.log1p(column["same_function"], out=column["same_function"])
         changed = [line.text for c in fix.changes for line in c.deleted]
         changed += [line for c in fix.changes for line in c.added]
-        self._words(words_of(changed), behind, column["fix_words"], column["fix_words_first"])
+        self._words(words_of(changed), behind, column["fix_words"], None)
         names = {word.encode("utf-8") for word in identifiers(f"{title}\n{text}")}
         self._words(names, behind, column["named_words"], column["named_words_first"])
         self._title(title, column)
@@ -188,13 +185,10 @@ class Evidence:
             candidates = np.flatnonzero(behind)
         return candidates, table[candidates]
 
-    def _lines(
-        self, fix: Fix, kind: str, behind: npt.NDArray[np.bool_], column: Mapping[str, Floats]
-    ) -> None:
-        first, wrote = column[f"{kind}_first"], column[f"{kind}_wrote"]
-        found = (self._attribution.deleted if kind == "deleted" else self._attribution.neighbours).get(
-            fix.commit
-        )
+    def _lines(self, fix: Fix, kind: str, behind: npt.NDArray[np.bool_], column: Mapping[str, Floats]) -> None:
+        first = column[f"{kind}_first"]
+        wrote = column["deleted_wrote"]
+        found = self._attribution.deleted.get(fix.commit) if kind == "deleted" else None
         total = 0.0
         for number, change in enumerate(fix.changes):
             for place, line in enumerate(change.deleted if kind == "deleted" else change.neighbours):
@@ -210,7 +204,8 @@ class Evidence:
                     wrote[writer] += weight
         if total:
             first /= total
-            wrote /= total
+            if found:
+                wrote /= total
 
     def _resemblance(self, fix: Fix, behind: npt.NDArray[np.bool_], column: Mapping[str, Floats]) -> None:
         corpus = self._corpus
@@ -231,14 +226,13 @@ class Evidence:
         if not len(commits):
             return
         share = np.array(weights, dtype=np.float32) / sum(weights)
-        column["resembles"][commits] = cosines[:, ::2] @ share
-        column["resembles_around"][commits] = cosines[:, 1::2] @ share
+        column["resembles"][commits] = cosines[:, 1::2] @ share
         top = cosines[:, ::2].max(axis=0)
         for number in np.flatnonzero(top > 0.3):
             nearest = commits[np.argmax(cosines[:, 2 * number] >= CLOSE * top[number])]
             column["resembles_first"][nearest] += share[number]
 
-    def _words(self, words: set[bytes], behind: npt.NDArray[np.bool_], share: Floats, first: Floats) -> None:
+    def _words(self, words: set[bytes], behind: npt.NDArray[np.bool_], share: Floats, first: Floats | None) -> None:
         corpus = self._corpus
         total = 0.0
         for word in sorted(words):
@@ -251,10 +245,12 @@ class Evidence:
                 weight = float(corpus.word_weight[number]) ** 2
                 total += weight
                 share[commits] += weight
-                first[commits[0]] += weight
+                if first is not None:
+                    first[commits[0]] += weight
         if total:
             share /= total
-            first /= total
+            if first is not None:
+                first /= total
 
     def _title(self, title: str, column: Mapping[str, Floats]) -> None:
         total = 0.0

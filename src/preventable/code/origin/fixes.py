@@ -15,7 +15,8 @@ from preventable.code.history.addedtext import IDENTIFIER, KEYWORDS, function_na
 from preventable.code.history.commits import Commits
 from preventable.code.history.diffparse import parse_change
 from preventable.code.history.gitcall import Repository
-from preventable.code.history.shard import DIFF, Sections
+from preventable.code.history.sections import Sections
+from preventable.code.history.shard import DIFF
 
 CONTEXT_LINES = 6
 NEIGHBOURS = 3
@@ -93,7 +94,7 @@ def _fix(index: int, sections: Sequence[bytes]) -> Fix:
     paths: list[bytes] = []
     others = 0
     for section in sections:
-        change = parse_change(section, whitespace=False)
+        change = parse_change(section)
         path = change and (change[1] or change[0])
         if path is None or change is None or not is_code(path):
             others += 1

@@ -13,13 +13,14 @@ from preventable.code.history.gitcall import Repository
 
 WORD = re.compile(r"[a-z][a-z0-9]{2,}")
 _PARTS = re.compile(r"[A-Z]?[a-z][a-z0-9]{2,}|[A-Z][A-Z0-9]{2,}")
-STOPWORDS = frozenset(
+_COMMON = (
     "the and for that this with from have has was were are can could would when which not but use used using "
     "uses then than its into them they will such due also only other does did make makes made being been more "
     "one two any all may might these those there their via while where what flaw bug vulnerability vulnerable "
     "attacker malicious user users application applications problem wrong server client host data file "
-    "function option code issue set get instead without same first even after before since because like".split()
+    "function option code issue set get instead without same first even after before since because like"
 )
+STOPWORDS = frozenset(_COMMON.split())
 _REFACTORING = re.compile(
     r"\b(mov|renam|re-?indent|clean|style|reformat|whitespace|comment|typo|spell|copyright|refactor|unif|split|"
     r"const|tidy|remove|deprecat|warning|lint|nit)",
@@ -27,7 +28,7 @@ _REFACTORING = re.compile(
 )
 _FEATURE = re.compile(r"\b(add|introduc|support|implement|initial|new)", re.IGNORECASE)
 _NAMED = re.compile(
-    r"(?:fixes:|regress\w*|introduc\w*|since|broke\w*|caused|bisect\w*)[^\n]{0,30}?\b([0-9a-f]{7,40})\b",
+    r"(?:fixes:|revert\w*|regress\w*|introduc\w*|since|broke\w*|caused|bisect\w*)[^\n]{0,30}?\b([0-9a-f]{7,40})\b",
     re.IGNORECASE,
 )
 

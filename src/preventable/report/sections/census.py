@@ -97,8 +97,8 @@ def _language_figure(languages: Sequence[Mapping[str, Any]], own: int, envelope:
         title=f"{top['language']} is {_percent(top['code'], own)} of {own:,} lines of code",
         how=(
             f"Lines of code as counted by {envelope.get('counter', 'the counter')}, comments and blank lines left out. "
-            "Vendored, generated and test code are buckets of their own, decided by the case file, linguist attributes, "
-            f"known directories, names and markers. Header rule: {envelope.get('headers', 'auto')}."
+            "Vendored, generated and test code are buckets of their own, decided by the case file, linguist "
+            f"attributes, known directories, names and markers. Header rule: {envelope.get('headers', 'auto')}."
         ),
         chart=chart.to_dict(),
         alt="Bars of lines of code per language, split by bucket: "
@@ -135,9 +135,9 @@ def _unsafe_figure(unsafe: Sequence[Mapping[str, Any]]) -> Figure:
         id="census-unsafe",
         title=f"{_percent(inside, code)} of {code:,} lines of Rust are inside unsafe",
         how=(
-            "Lines of code inside unsafe blocks and bodies of unsafe functions, from the syntax tree, over all lines of "
-            "Rust code of the component; macro bodies are not among them. Sites are unsafe blocks and impls, also in "
-            "macro bodies. Files that do not parse are left out of the numerator, so the share is then a lower bound."
+            "Lines of code inside unsafe blocks and bodies of unsafe functions, from the syntax tree, over all lines "
+            "of Rust code of the component; macro bodies are not among them. Sites are unsafe blocks and impls, also "
+            "in macro bodies. Files that do not parse are left out of the numerator: then the share is a lower bound."
         ),
         chart=chart.to_dict(),
         alt="Bars of the share of Rust lines inside unsafe per component: "

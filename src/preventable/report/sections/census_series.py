@@ -55,7 +55,7 @@ def section(envelope: Mapping[str, Any]) -> Section:
                 id="census-series-languages",
                 title=sentences[-1] if sentences else f"{len(releases)} releases",
                 how=(
-                    f"Lines of code per release in the bucket code, counted by {envelope.get('counter', 'the counter')}; "
+                    f"Lines of code per release, bucket code, counted by {envelope.get('counter', 'the counter')}; "
                     "the scale is logarithmic. Unsafe share: lines of Rust inside unsafe over all lines of Rust."
                 ),
                 chart=chart.to_dict(),

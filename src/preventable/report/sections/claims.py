@@ -19,8 +19,8 @@ def section(envelope: Mapping[str, Any]) -> Section:
     history = list(envelope["history"])
     statements: Mapping[str, str] = envelope["statements"]
     how = (
-        "Mixture of likelihood ratios against the null that the rate ratio is at least the claimed bound; valid whenever "
-        "one looks (Ville). Only fixes after the opening count; rows marked descriptive speak of the time before and "
+        "Mixture of likelihood ratios against the null that the rate ratio is at least the claimed bound; valid "
+        "whenever one looks (Ville). Only fixes after the opening count; descriptive rows speak of the time before and "
         "give no verdict. "
         "Supported needs the plain and the cluster-robust e-value; several claims are judged by e-BH."
     )

@@ -17,8 +17,8 @@ def section(envelope: Mapping[str, Any]) -> Section:
     zero = envelope["zero"]
     how = (
         f"Introduced to fixed, by release dates or commits. {envelope['truncation'].capitalize()} truncation is "
-        "corrected by non-parametric maximum likelihood (Lynden-Bell; Efron and Petrosian; Shen), the band is a bootstrap's; the "
-        "fitted families are drawn given that a lifetime is observable at all. Nothing is known beyond "
+        "corrected by non-parametric maximum likelihood (Lynden-Bell; Efron and Petrosian; Shen), the band is a "
+        "bootstrap's; the fitted families are drawn given that a lifetime is observable at all. Nothing is known past "
         f"{envelope['longest_years']:.1f} years."
     )
     return Section(

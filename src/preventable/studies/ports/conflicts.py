@@ -307,7 +307,7 @@ class Installer:
         return number
 
     def _tell(self, node: int) -> None:
-        """Add the clauses of a node and of what its first alternatives bring along: it will ask for them next."""
+        """Add the clauses of a node and of what its first alternatives bring along."""
         todo = [node]
         while todo:
             one = todo.pop()
@@ -434,11 +434,14 @@ class Settler:
         self.witnesses = witnesses
         self.installer = installer
         self._fresh: dict[int, Ints] = {}
+        self._settled = baseline.state.round
         self.asked = 0
         """How many times the solver was asked."""
 
     def settle(self, state: Propagation) -> None:
         """Bring a changed copy of the baseline's state up to date; changed in place."""
+        if state.round == self._settled:
+            return
         base = self.baseline
         owner = np.repeat(np.arange(len(base.proved)), np.diff(base.proofs.starts))
         while True:
@@ -460,4 +463,5 @@ class Settler:
                 else:
                     self._fresh[node] = np.array(witness, dtype=np.int32)
             if state.round == before:
+                self._settled = before
                 return

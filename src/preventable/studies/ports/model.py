@@ -8,6 +8,7 @@ build dependencies, ``build-essential``, and everything requires the packages ma
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -125,24 +126,45 @@ class ArchiveModel(msgspec.Struct, frozen=True):
 
 
 class PoolArrays:
-    """A relation pool as arrays: the part of the model that does not depend on the architecture."""
+    """A relation pool as arrays: the part of the model that does not depend on the architecture.
+
+    The pool only grows; ``grow`` takes in what was added since, so that each further architecture costs
+    only what is new in it.
+    """
 
     def __init__(self, pool: RelationPool) -> None:
         self.pool = pool
-        self.field_clauses = rows_of(pool.fields)
-        self.clause_alternatives = Rows(
-            _starts(np.fromiter((len(c) for c in pool.clauses), np.int64, len(pool.clauses))),
-            np.arange(sum(len(c) for c in pool.clauses), dtype=np.int32),
-        )
-        flat = np.array([a for c in pool.clauses for a in c], dtype=np.int32).reshape(-1, 2)
-        self.alternative_atom = np.ascontiguousarray(flat[:, 0])
-        self.alternative_restriction = np.ascontiguousarray(flat[:, 1])
-        atoms = np.array(list(pool.atoms), dtype=np.int32).reshape(-1, 4)
-        self.atom_name, self.atom_op, atom_version, self.atom_qualifier = (
-            np.ascontiguousarray(atoms[:, i]) for i in range(4)
-        )
-        self.version_rank = np.array([*pool.version_ranks(), -1], dtype=np.int32)
-        self.atom_rank = self.version_rank[atom_version]
+        none = np.zeros(0, np.int32)
+        self.field_clauses = Rows(np.zeros(1, np.int32), none)
+        self.clause_alternatives = Rows(np.zeros(1, np.int32), none)
+        self.alternative_atom: Ints = none
+        self.alternative_restriction: Ints = none
+        self.atom_name: Ints = none
+        self.atom_op: Ints = none
+        self._atom_version: Ints = none
+        self.atom_qualifier: Ints = none
+        self.grow()
+
+    def grow(self) -> PoolArrays:
+        """Take in what the pool has gained."""
+        pool = self.pool
+        self.field_clauses = joined(self.field_clauses, rows_of(pool.fields[len(self.field_clauses) :]))
+        fresh = pool.clauses[len(self.clause_alternatives) :]
+        size = np.fromiter((len(c) for c in fresh), np.int64, len(fresh))
+        begin = len(self.alternative_atom)
+        more = Rows(_starts(size), np.arange(begin, begin + int(size.sum()), dtype=np.int32))
+        self.clause_alternatives = joined(self.clause_alternatives, more)
+        flat = np.array([a for c in fresh for a in c], dtype=np.int32).reshape(-1, 2)
+        self.alternative_atom = np.concatenate((self.alternative_atom, flat[:, 0]))
+        self.alternative_restriction = np.concatenate((self.alternative_restriction, flat[:, 1]))
+        atoms = np.array(list(islice(pool.atoms, len(self.atom_name), None)), dtype=np.int32).reshape(-1, 4)
+        self.atom_name = np.concatenate((self.atom_name, atoms[:, 0]))
+        self.atom_op = np.concatenate((self.atom_op, atoms[:, 1]))
+        self._atom_version = np.concatenate((self._atom_version, atoms[:, 2]))
+        self.atom_qualifier = np.concatenate((self.atom_qualifier, atoms[:, 3]))
+        self.version_rank: Ints = np.array([*pool.version_ranks(), -1], dtype=np.int32)
+        self.atom_rank: Ints = self.version_rank[self._atom_version]
+        return self
 
     def holding(self, architecture: str, profiles: tuple[str, ...]) -> Flags:
         """Which alternatives' restrictions hold for a target."""
@@ -218,7 +240,7 @@ def build_model(
     b_local[b_used] = np.where(b_kept, np.arange(len(b_used)), -1)
     s_local = np.full(len(pool.clauses), -1, np.int32)
     s_local[s_used] = np.where(s_kept, np.arange(len(s_used)) + len(b_used), -1)
-    requires = _joined(_mapped(b_req, b_local), _mapped(s_req, s_local))
+    requires = joined(_mapped(b_req, b_local), _mapped(s_req, s_local))
 
     conflicts = _conflicts(b_conflict, s_conflict, entries, arrays, holds, n_bin)
     build_essential = int(s_local[essential_clause])
@@ -364,7 +386,8 @@ def _mapped(rows: Rows, local: Ints) -> Rows:
     return Rows(_starts(np.bincount(owner, minlength=len(rows))), values[keep])
 
 
-def _joined(a: Rows, b: Rows) -> Rows:
+def joined(a: Rows, b: Rows) -> Rows:
+    """The rows of one table after those of another."""
     return Rows(np.concatenate((a.starts, b.starts[1:] + a.starts[-1])), np.concatenate((a.values, b.values)))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from preventable.readers.debian import SourcePackage, builds_for
 from preventable.readers.debian_relations import RelationPool
+from preventable.readers.debian_version import version_key
 from preventable.studies.ports.model import Policy
 
 
@@ -41,8 +42,8 @@ def named_needs(
     holds = [r.holds(architecture, active) for r in pool.restrictions]
     verdict: dict[int, bool] = {}
     out: list[tuple[str, str]] = []
-    for s in sources:
-        if s.extra_only or not builds_for(s, architecture, arch_only=policy.arch_only):
+    for s in _newest(sources):
+        if not builds_for(s, architecture, arch_only=policy.arch_only):
             continue
         fields = [s.depends, s.depends_arch] + ([] if policy.arch_only else [s.depends_indep])
         for clause in (c for f in fields for c in pool.fields[f]):
@@ -55,6 +56,19 @@ def named_needs(
                 out.append((s.name, pool.clause_source[clause]))
                 break
     return out
+
+
+def _newest(sources: Sequence[SourcePackage]) -> list[SourcePackage]:
+    best: dict[str, SourcePackage] = {}
+    for s in sources:
+        old = best.get(s.name)
+        if old is None or _age(s) > _age(old):
+            best[s.name] = s
+    return list(best.values())
+
+
+def _age(s: SourcePackage) -> tuple[bool, bytes]:
+    return not s.extra_only, version_key(s.version)
 
 
 def mentions(
@@ -72,9 +86,7 @@ def mentions(
     active = frozenset(policy.profiles)
     named: list[str] = []
     vanished: list[str] = []
-    for s in sources:
-        if s.name != package or s.extra_only:
-            continue
+    for s in _newest([s for s in sources if s.name == package]):
         for clause in (c for f in (s.depends, s.depends_arch, s.depends_indep) for c in pool.fields[f]):
             hit = [(a, r) for a, r in pool.clauses[clause] if atom_name[a] in names]
             if not hit:

@@ -44,6 +44,7 @@ class Workshop:
         self.conflicts = conflicts
         self.strict = strict
         self.pool = RelationPool()
+        self._arrays = PoolArrays(self.pool)
         self._sources: list[Index] | None = None
 
     def sources(self) -> list[Index]:
@@ -89,7 +90,7 @@ class Workshop:
                 merged.setdefault((b.name, b.version, b.arch_all), b)
         binaries = list(merged.values())
         intern_versions(self.pool, binaries, sources)
-        model = build_model(self.snapshot.suite, arch, sources, binaries, PoolArrays(self.pool), self.policy)
+        model = build_model(self.snapshot.suite, arch, sources, binaries, self._arrays.grow(), self.policy)
         if self.conflicts:
             with Installer(model) as installer:
                 baseline = settle_baseline(model, Witnesses(model), installer)

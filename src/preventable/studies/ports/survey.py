@@ -10,12 +10,14 @@ from typing import Any
 
 import msgspec
 
+from preventable.readers.debian import builds_for
 from preventable.readers.debian_archive import Snapshot
 from preventable.records import FailedRow
 from preventable.studies.ports.model import Policy
 from preventable.studies.ports.named import mentions, named_needs
 from preventable.studies.ports.prepare import Workshop
-from preventable.studies.ports.question import Answer, Question, ask
+from preventable.studies.ports.question import ask
+from preventable.studies.ports.terms import Answer, Question
 
 _WORTH_A_PROCESS_BYTES = 8_000_000
 _ROWS_MOST = 200
@@ -135,6 +137,7 @@ def _without_packages(
     known = {s.name for s in sources}
     tools = (*question.remove, *question.requires)
     tool_names = {t.removeprefix("src:").removeprefix("bin:") for t in tools}
+    tool_names.update(b for a in answers for t in a.tools for b in t["binary_names"])
     from_tool = {s for a in answers for t in a.tools for s in t["sources"]}
     for arch, reason in sorted(snapshot.missing.items()):
         answer = Answer(snapshot.suite, arch)
@@ -190,7 +193,7 @@ def _without_packages(
                         "tool": tool,
                         "has_tool": None,
                         "versions": [],
-                        "sources": len({s.name for s in sources}),
+                        "sources": len({s.name for s in sources if builds_for(s, arch)}),
                         "sources_direct": len(needs),
                         "sources_need": None,
                         "sources_two": None,
@@ -240,6 +243,7 @@ def _without_packages(
                     "tool": ", ".join(tools),
                     "sources": sorted(from_tool),
                     "binaries": None,
+                    "binary_names": sorted(tool_names),
                     "versions": [],
                     "installable": None,
                     "other_providers": [],

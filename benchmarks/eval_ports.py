@@ -1,0 +1,118 @@
+"""Which sources become unbuildable without a toolchain: source by source against dose-builddebcheck.
+
+Usage::
+
+    python benchmarks/eval_ports.py SOURCES PACKAGES ARCH TOOL-SOURCE [TOOL-SOURCE …]
+
+SOURCES and PACKAGES are plain index files. For each tool: dose before and after its source's binaries are
+taken out of PACKAGES, and the same question here; newest sources are compared one by one, and every
+disagreement is printed with its cause.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+
+import numpy as np
+
+from preventable.readers.debian_archive import from_files
+from preventable.studies.ports.conflicts import Installer, Witnesses
+from preventable.studies.ports.impact import Scenario, play
+from preventable.studies.ports.model import Policy
+from preventable.studies.ports.prepare import Workshop
+from preventable.studies.ports.terms import Names
+
+
+def dose(packages: Path, sources: Path, arch: str) -> set[tuple[str, str]]:
+    """(source, version) of everything that dose calls broken."""
+    done = subprocess.run(
+        ["dose-builddebcheck", f"--deb-native-arch={arch}", "-f", str(packages), str(sources)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode not in (0, 1):
+        raise RuntimeError(done.stderr[-500:])
+    found = set()
+    name = ""
+    for line in done.stdout.splitlines():
+        if line.startswith("  package: "):
+            name = line[11:].strip()
+        elif line.startswith("  version: "):
+            found.add((name, line[11:].strip().strip('"')))
+    return found
+
+
+def without(packages: bytes, tool: str) -> bytes:
+    """The index without the binaries of one source."""
+    wanted = re.compile(rb"^Source: " + re.escape(tool.encode()) + rb"(?: |$)", re.M)
+    itself = re.compile(rb"^Package: " + re.escape(tool.encode()) + rb"$", re.M)
+    source = re.compile(rb"^Source: ", re.M)
+    return b"\n\n".join(
+        s
+        for s in packages.split(b"\n\n")
+        if not wanted.search(s) and not (itself.search(s) and not source.search(s))
+    )
+
+
+def main(sources: str, packages: str, arch: str, *tools: str) -> int:
+    """Print the table; status 1 when a disagreement has no cause."""
+    if shutil.which("dose-builddebcheck") is None:
+        print("skipped: dose-builddebcheck is not installed")
+        return 0
+    prepared = next(
+        iter(Workshop(from_files([Path(sources), Path(packages)], "eval"), Policy(), None).prepare([arch]))
+    )
+    model, base = prepared.model, prepared.baseline
+    newest = {
+        (model.src_name[i], model.src_version[i]): i + model.n_bin
+        for i in np.flatnonzero(model.src_newest).tolist()
+    }
+    before = dose(Path(packages), Path(sources), arch)
+    own_before = {
+        (model.src_name[i - model.n_bin], model.src_version[i - model.n_bin])
+        for i in np.flatnonzero(base.state.dead).tolist()
+        if i >= model.n_bin
+    }
+    print(f"{arch}: broken before, all versions: dose {len(before):,}, here {len(own_before):,}, ", end="")
+    print(f"only dose {len(before - own_before)}, only here {len(own_before - before)}")
+    unexplained = len(before ^ own_before)
+    names = Names(model)
+    none = np.zeros(0, np.int32)
+    print(f"{'tool':<20} {'dose':>7} {'here':>7} {'agree':>7} {'only dose':>10} {'only here':>10}")
+    for tool in tools:
+        with tempfile.TemporaryDirectory() as folder:
+            reduced = Path(folder) / "Packages"
+            reduced.write_bytes(without(Path(packages).read_bytes(), tool))
+            after = dose(reduced, Path(sources), arch)
+        theirs = {key for key in after - before if key in newest}
+        found = names.tool(f"src:{tool}")
+        if found is None:
+            print(f"{tool:<20} has no binaries")
+            continue
+        with Installer(model) as installer:
+            scenario = Scenario(np.array(sorted(found[1]), np.int32), none, none)
+            outcome = play(model, base, scenario, Witnesses(model), installer)
+        lost = set(outcome.levels["one"].sources.tolist())
+        own = {key for key, node in newest.items() if node in lost}
+        print(
+            f"{tool:<20} {len(theirs):>7,} {len(own):>7,} {len(theirs & own):>7,} "
+            f"{len(theirs - own):>10} {len(own - theirs):>10}"
+        )
+        for key in sorted(theirs ^ own):
+            side = "only dose" if key in theirs else "only here"
+            print(f"    {side}: {key[0]} {key[1]}: no known cause")
+            unexplained += 1
+    print(f"disagreements without a cause: {unexplained}")
+    return 1 if unexplained else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,42 @@
+"""Binary files that turn into text: git says only that they differ, so the new content is looked at."""
+
+from __future__ import annotations
+
+from preventable.code.history.diffparse import TURNED_TEXT, Change
+from preventable.code.history.gitcall import Repository
+
+NUMSTAT = ("diff-tree", "-r", "--numstat", "--no-renames", "--no-textconv", "--no-ext-diff")
+
+
+class Binaries:
+    """Finds the changes after which a file is text.
+
+    Args:
+        repository: a borrowing one, for trees are written.
+    """
+
+    def __init__(self, repository: Repository) -> None:
+        self._repository = repository
+        self._waiting: list[tuple[list[Change], int]] = []
+
+    def look(self, change: Change, changes: list[Change]) -> None:
+        """Note a change that is about to be appended to ``changes``, if git calls the file binary."""
+        path, old, _, _, blobs, _ = change
+        if blobs is not None and path is not None and old is not None:
+            self._waiting.append((changes, len(changes)))
+
+    def resolve(self) -> None:
+        """Mark those noted changes that leave a text file behind."""
+        waiting, self._waiting = self._waiting, []
+        blobs = [changed[at][4] for changed, at in waiting]
+        names = [b"100644 blob %b\t%d\0" % (pair[1], 10**8 + n) for n, pair in enumerate(blobs) if pair]
+        if not names:
+            return
+        other = names[0].replace(b"\t100000000", b"\tx")
+        trees = self._repository.make_trees([other, b"".join(names)])
+        out = self._repository.run(*NUMSTAT, *(tree.decode() for tree in trees))
+        for line in out.splitlines():
+            added, _, name = line.split(b"\t")
+            if added != b"-" and name != b"x":
+                changed, at = waiting[int(name) - 10**8]
+                changed[at] = (*changed[at][:5], TURNED_TEXT)

@@ -1,0 +1,139 @@
+"""Files that one commit made from a file that it took away, followed as ``git blame`` follows them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from preventable.code.history.diffparse import FILE, FOLLOWED, Change, parse_change
+from preventable.code.history.respacing import Respacer
+
+FOLLOW = ("diff-tree", "--stdin", "-r", "-p", "-U0", "-M", "-l1000", "--diff-filter=R", "--full-index",
+          "--no-textconv", "--no-ext-diff", "--no-color")  # fmt: skip
+FOLLOWED_PAIRS = 20_000
+"""Lost times new files of one commit beyond which only git's own renames are followed."""
+_BLOBS = re.compile(rb"\nindex ([0-9a-f]+)\.\.([0-9a-f]+)")
+_SOURCE = re.compile(rb"\nrename from (\d+)/")
+_PAIR = re.compile(rb"\n(?=[0-9a-f]{40,64} [0-9a-f]{40,64}\n)")
+
+
+@dataclass
+class _Waiting:
+    commit: bytes
+    changes: list[Change]
+    at: int
+    blob: bytes
+    path: bytes
+    lost: list[tuple[bytes, bytes]]
+    """Blob (or ``commit^:path``) and path of every file that the commit took away."""
+
+
+class Follower:
+    """Files that one commit made from a file that it took away, as ``git blame`` follows them.
+
+    A rename gives a lost file to one successor alone; ``git blame`` looks for the ancestor of each new file on
+    its own, so that a file that was split is followed into all its parts. For the new files of a commit that
+    also lost files, the comparison is made again, each new file alone against all lost ones.
+
+    Args:
+        respacer: lends its directory for trees.
+    """
+
+    def __init__(self, respacer: Respacer) -> None:
+        self.skipped: list[bytes] = []
+        """Commits of too many lost and new files."""
+        self._respacer = respacer
+        self._lost: list[tuple[bytes, bytes]] = []
+        self._new: list[tuple[int, bytes, bytes]] = []
+        self._renamed = 0
+        self._waiting: list[_Waiting] = []
+
+    def look(self, commit: bytes, section: bytes, change: Change, at: int) -> None:
+        """Note a file that is lost or new; ``change`` is about to become number ``at`` of its commit's."""
+        path, old, edits, _, blobs, kind = change
+        if path == old or kind != FILE:
+            return
+        found = _BLOBS.search(section)
+        if old is not None:
+            # Git does not print the blob of a file that only moved.
+            self._lost.append((found[1] if found else b"%b^:%b" % (commit, old), old))
+            if path is not None and found:
+                self._renamed += 1
+                self._new.append((at, found[2], path))
+        elif path is not None and found and edits and blobs is None:
+            self._new.append((at, found[2], path))
+
+    def commit_done(self, commit: bytes, changes: list[Change]) -> None:
+        """All files of a commit have been seen (or as many as are looked at together)."""
+        lost, new = sorted(self._lost, key=lambda item: item[1]), self._new
+        # A rename without other lost or new files has nothing to be compared with.
+        if lost and (len(new) > self._renamed or (new and len(lost) > 1)):
+            if len(lost) * len(new) <= FOLLOWED_PAIRS:
+                self._waiting += [_Waiting(commit, changes, at, blob, path, lost) for at, blob, path in new]
+            else:
+                self.skipped.append(commit)
+        self._lost, self._new, self._renamed = [], [], 0
+
+    def resolve(self, *, whitespace: bool) -> None:
+        """Give the noted new files their ancestors; they are then looked at for whitespace too."""
+        waiting, self._waiting = self._waiting, []
+        self._look_up(waiting)
+        waiting = [w for w in waiting if w.lost]
+        if not waiting:
+            return
+        repository = self._respacer.repository
+        leaves: dict[tuple[bytes, bytes], int] = {}
+        for wait in waiting:
+            for blob, path in ((wait.blob, wait.path), *wait.lost):
+                leaves.setdefault((blob, _base(path)), len(leaves))
+        trees = repository.make_trees([b"100644 blob %b\t%b\0" % leaf for leaf in leaves])
+        tops: dict[bytes, int] = {}
+        pairs = []
+        for wait in waiting:
+            old = b"".join(
+                b"040000 tree %b\t%09d\0" % (trees[leaves[blob, _base(path)]], number)
+                for number, (blob, path) in enumerate(wait.lost)
+            )
+            new = b"040000 tree %b\tx\0" % trees[leaves[wait.blob, _base(wait.path)]]
+            pairs.append((tops.setdefault(old, len(tops)), tops.setdefault(new, len(tops))))
+        roots = repository.make_trees(list(tops))
+        asked: dict[bytes, list[_Waiting]] = {}
+        for wait, (a, b) in zip(waiting, pairs, strict=True):
+            asked.setdefault(roots[a] + b" " + roots[b], []).append(wait)
+        out = repository.run(*FOLLOW, stdin=b"\n".join(asked) + b"\n")
+        for part in _PAIR.split(b"\n" + out)[1:]:
+            head, _, body = part.partition(b"\n")
+            section = body.removeprefix(b"diff --").rstrip(b"\n")
+            source = _SOURCE.search(section)
+            if source:
+                for wait in asked[head]:
+                    self._give(wait, wait.lost[int(source[1])][1], section, whitespace)
+
+    def _look_up(self, waiting: list[_Waiting]) -> None:
+        """Find the blobs of files that only moved; one that cannot be asked for is left out."""
+        names = sorted({blob for wait in waiting for blob, _ in wait.lost if b"^:" in blob and b"\n" not in blob})
+        blobs: dict[bytes, bytes] = {}
+        if names:
+            out = self._respacer.repository.run(
+                "cat-file", "--batch-check=%(objectname)", stdin=b"\n".join(names) + b"\n"
+            )
+            blobs = {n: b for n, b in zip(names, out.splitlines(), strict=True) if b" " not in b}
+        for wait in waiting:
+            found = ((blobs.get(b) if b"^:" in b else b, path) for b, path in wait.lost)
+            wait.lost = [(b, path) for b, path in found if b]
+
+    def _give(self, wait: _Waiting, source: bytes, section: bytes, whitespace: bool) -> None:
+        changes, at = wait.changes, wait.at
+        path, old, _, _, _, _ = changes[at]
+        if old == source:
+            return
+        if old is not None:
+            changes.append((None, old, [0, 0, 0], None, None, FILE))
+        parsed = parse_change(section)
+        changes[at] = (path, source, (parsed[2] if parsed else None) or [], None, None, FOLLOWED)
+        if whitespace:
+            self._respacer.look(wait.commit, section, changes, at)
+
+
+def _base(path: bytes) -> bytes:
+    return path.rpartition(b"/")[2]

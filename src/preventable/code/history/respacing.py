@@ -1,0 +1,79 @@
+"""Diffs of chosen files with whitespace ignored: what the substantive age goes by."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from typing import Self
+
+from preventable.code.history.diffparse import Change, may_differ_in_space, pair_ignored, parse_edits
+from preventable.code.history.gitcall import Repository
+
+SPACED = ("diff-tree", "-r", "-p", "-U0", "-w", "--no-renames", "--full-index", "--no-textconv",
+          "--no-ext-diff", "--no-color")  # fmt: skip
+_BLOBS = re.compile(rb"\nindex ([0-9a-f]+)\.\.([0-9a-f]+)")
+_NUMBER = re.compile(rb"git a/(\d{9}) b/")
+
+
+class Respacer:
+    """Diffs of chosen files with whitespace ignored.
+
+    The files are put side by side into two trees, which go to a temporary object directory that borrows
+    the repository's objects (the repository is never written), so that one call of git diffs them all.
+
+    Args:
+        repository: where the files' contents are.
+        ignored: commits to be ignored: all their files are chosen, and their lines paired.
+        exact: choose all files, for git may place an edit differently where lines next to it differ in
+            whitespace alone; otherwise those where a removed line came back with other whitespace.
+    """
+
+    def __init__(self, repository: Repository, ignored: frozenset[bytes], *, exact: bool) -> None:
+        self._exact = exact
+        self._ignored = ignored
+        self._waiting: list[tuple[list[Change], int, bytes, bytes, bool]] = []
+        self._directory = tempfile.TemporaryDirectory()
+        self.repository = repository.borrowing(self._directory.name)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._directory.cleanup()
+
+    def look(self, commit: bytes, section: bytes, changes: list[Change], at: int | None = None) -> None:
+        """Note the file whose change is about to be appended to ``changes``, or stands there already."""
+        if at is not None:
+            self._waiting = [w for w in self._waiting if w[0] is not changes or w[1] != at]
+        ignored = commit in self._ignored
+        if self._exact or ignored or may_differ_in_space(section):
+            found = _BLOBS.search(section)
+            if found:
+                at = len(changes) if at is None else at
+                self._waiting.append((changes, at, found[1], found[2], ignored))
+
+    def resolve(self) -> None:
+        """Fill in ``spaced`` of all files noted since the last call."""
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return
+        names = [b"\t%d\0" % (10**8 + number) for number in range(len(waiting))]
+        trees = self.repository.make_trees(
+            [
+                b"".join(b"100644 blob " + item[2] + name for item, name in zip(waiting, names, strict=True)),
+                b"".join(b"100644 blob " + item[3] + name for item, name in zip(waiting, names, strict=True)),
+            ]
+        )
+        diff = self.repository.run(*SPACED, *(tree.decode() for tree in trees))
+        sections = {}
+        for section in diff.removesuffix(b"\n").split(b"\ndiff --"):
+            found = _NUMBER.search(section)
+            if found:
+                sections[int(found[1]) - 10**8] = section
+        for number, (changes, at, _, _, ignored) in enumerate(waiting):
+            section = sections.get(number, b"")
+            path, old, edits, _, blobs, kind = changes[at]
+            kept = pair_ignored(section) if ignored else None
+            spaced = parse_edits(section)
+            if spaced != edits or kept:
+                changes[at] = (path, old, edits, (spaced, kept), blobs, kind)

@@ -1,0 +1,294 @@
+"""``preventable lineage``: members, sums, both ages, and everything a history may be that it should not."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+SRC = Path(__file__).parents[2] / "src"
+Q1, Q2, Q3 = "2020-02-01T00:00:00Z", "2020-05-01T00:00:00Z", "2020-09-01T00:00:00Z"
+
+
+class Repo:
+    """A small repository made by hand."""
+
+    def __init__(self, histories: ModuleType, path: Path) -> None:
+        self.path = path
+        self._git = histories.git
+        path.mkdir()
+        self.git("init", "-q", "-b", "main")
+
+    def git(self, *arguments: str, date: str = Q1, **more: str) -> str:
+        out: bytes = self._git(
+            self.path, *arguments, GIT_AUTHOR_DATE=date, GIT_COMMITTER_DATE=date, GIT_ALLOW_PROTOCOL="file", **more
+        )
+        return out.decode("utf-8", "surrogateescape").strip()
+
+    def commit(self, files: dict[str, str | bytes | None], date: str = Q1) -> str:
+        for name, content in files.items():
+            file = self.path / name
+            if content is None:
+                file.unlink()
+                continue
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content.encode() if isinstance(content, str) else content)
+        self.git("add", "-A")
+        self.git("commit", "-q", "--allow-empty", "-m", "change", date=date)
+        return self.git("rev-parse", "HEAD")
+
+
+@pytest.fixture
+def repo(histories: ModuleType, tmp_path: Path) -> Repo:
+    return Repo(histories, tmp_path / "repo")
+
+
+def environment(cache: Path) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(SRC), "XDG_CACHE_HOME": str(cache)}
+
+
+def lineage(path: Path, *options: str, status: int = 0) -> Any:
+    done = subprocess.run(
+        [sys.executable, "-m", "preventable", "lineage", str(path), "--format", "json", "--quiet", *options],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment(path.parent / "cache"),
+    )
+    assert done.returncode == status, done.stderr
+    assert "Traceback" not in done.stderr
+    return json.loads(done.stdout) if done.stdout else done.stderr
+
+
+def cohorts(result: Any, snapshot: str, member: str = "lines") -> dict[str, int]:
+    counts: Counter[str] = Counter()
+    for row in result["results"]:
+        if row["snapshot"] == snapshot:
+            counts[row["cohort"]] += row[member]
+    return {cohort: lines for cohort, lines in counts.items() if lines}
+
+
+def test_rows_say_what_survives_at_the_end_of_every_quarter(repo: Repo) -> None:
+    repo.commit({"lib/a.c": "one\ntwo\nthree\n", "README": "x\n"}, Q1)
+    repo.commit({"lib/a.c": "one\n  two\nthree\nfour\n"}, Q3)
+    result = lineage(repo.path)
+    assert result["kind"] == "lineage"
+    assert set(result["results"][0]) >= {"snapshot", "cohort", "language", "component", "lines"}
+    assert [s["snapshot"] for s in result["snapshots"]] == ["2020-Q1", "2020-Q2", "2020-Q3"]
+    assert cohorts(result, "2020-Q2") == {"2020-Q1": 4}
+    assert cohorts(result, "2020-Q3") == {"2020-Q1": 3, "2020-Q3": 2}
+    assert cohorts(result, "2020-Q3", "lines_substantive") == {"2020-Q1": 4, "2020-Q3": 1}
+    assert {(r["language"], r["component"]) for r in result["results"]} == {("C", "lib"), ("Plain Text", ".")}
+    assert {"quarter": "2020-Q3", "language": "C", "added": 2, "removed": 1} in result["churn"]
+    touched = lineage(repo.path, "--age", "last-touched", "--snapshots", "head")
+    assert cohorts(touched, "HEAD") == {"2020-Q1": 3, "2020-Q3": 2}
+    substantive = lineage(repo.path, "--age", "substantive", "--snapshots", "year")
+    assert cohorts(substantive, "2020") == {"2020-Q1": 4, "2020-Q3": 1}
+
+
+def test_the_same_history_gives_the_same_bytes_on_any_number_of_processes(
+    histories: ModuleType, tmp_path: Path
+) -> None:
+    path = tmp_path / "random"
+    histories.Generator(77, steps=40).write(path)
+    one = lineage(path, "--workers", "1", "--snapshots", "month")
+    assert lineage(path, "--workers", "3", "--snapshots", "month") == one
+    lines = sum(len(histories.blame(path, name)) for name in histories.git(path, "ls-files").split())
+    assert one["snapshots"][-1]["lines"] == lines
+
+
+def test_tags_are_snapshots_and_those_outside_are_named(repo: Repo) -> None:
+    repo.commit({"a.c": "1\n"}, Q1)
+    repo.git("tag", "v1")
+    repo.commit({"a.c": "1\n2\n"}, Q2)
+    repo.git("tag", "-a", "v2", "-m", "two")
+    repo.git("checkout", "-q", "-b", "side")
+    repo.commit({"a.c": "1\n2\n3\n"}, Q3)
+    repo.git("tag", "side-1")
+    repo.git("checkout", "-q", "main")
+    result = lineage(repo.path, "--snapshots", "tags")
+    assert [(s["snapshot"], s["lines"]) for s in result["snapshots"]] == [("v1", 1), ("v2", 2)]
+    assert [(item["count"], item["examples"]) for item in result["limits"]] == [(1, ["side-1"])]
+
+
+def test_commits_to_be_ignored_do_not_make_lines_new(repo: Repo) -> None:
+    repo.commit({"a.c": "foo(x);\nbar(y);\n"}, Q1)
+    rewritten = repo.commit({"a.c": "Foo(x);\nBar(y);\nnew();\n"}, Q2)
+    repo.commit({".git-blame-ignore-revs": f"# style\n{rewritten}\n{'f' * 40}\n"}, Q3)
+    result = lineage(repo.path)
+    assert cohorts(result, "2020-Q2") == {"2020-Q2": 3}
+    assert cohorts(result, "2020-Q2", "lines_substantive") == {"2020-Q1": 2, "2020-Q2": 1}
+    assert result["ignored_commits"] == [rewritten]
+    assert any(item["examples"] == ["f" * 40] for item in result["limits"])
+
+
+def test_a_file_split_in_two_keeps_its_lines_in_both(repo: Repo) -> None:
+    lines = [f"line number {n}\n" for n in range(40)]
+    repo.commit({"old.c": "".join(lines)}, Q1)
+    repo.commit({"old.c": None, "x.c": "".join(lines[:38]), "y.c": "".join(lines[2:]) + "more\n"}, Q3)
+    result = lineage(repo.path)
+    assert cohorts(result, "2020-Q3") == {"2020-Q1": 76, "2020-Q3": 1}
+    churn = [c for c in result["churn"] if c["language"] == "C"]
+    assert sum(c["added"] - c["removed"] for c in churn) == 77
+
+
+def test_not_a_repository_and_no_commits_are_errors_with_a_hint(repo: Repo, tmp_path: Path) -> None:
+    assert "no commits" in lineage(repo.path, status=3)
+    (tmp_path / "plain").mkdir()
+    assert "repository" in lineage(tmp_path / "plain", status=3)
+    assert "no such directory" in lineage(tmp_path / "nowhere", status=3)
+    repo.commit({"a.c": "1\n"})
+    assert "names no commit" in lineage(repo.path, "--revision", "nothing", status=3)
+
+
+def test_a_shallow_clone_is_named_and_its_old_lines_are_unknown(repo: Repo, tmp_path: Path) -> None:
+    repo.commit({"a.c": "1\n2\n"}, Q1)
+    repo.commit({"a.c": "1\n2\n3\n"}, Q2)
+    repo.commit({"a.c": "1\n2\n3\n4\n"}, Q3)
+    repo.git("clone", "-q", "--depth", "2", f"file://{repo.path}", str(tmp_path / "shallow"))
+    result = lineage(tmp_path / "shallow", status=1)
+    assert cohorts(result, "2020-Q3") == {"unknown": 3, "2020-Q3": 1}
+    assert any("shallow" in item["what"] and item["count"] == 1 for item in result["limits"])
+
+
+def test_a_partial_clone_without_its_blobs_is_refused(repo: Repo, tmp_path: Path) -> None:
+    repo.commit({"a.c": "1\n"}, Q1)
+    repo.commit({"a.c": "2\n"}, Q2)
+    repo.git("config", "uploadpack.allowFilter", "true")
+    partial = tmp_path / "partial"
+    repo.git("clone", "-q", "--bare", "--filter=blob:none", f"file://{repo.path}", str(partial))
+    assert "missing from this partial clone" in lineage(partial, status=3)
+
+
+def test_odd_paths_modes_and_contents(repo: Repo) -> None:
+    text = "int a;\nint b;\n"
+    repo.commit({'new\nline "q"\t.c': text, "ünïcode é.c": text, " lead and trail .c": text, "-dash.c": text})
+    (repo.path / "link").symlink_to("target")
+    repo.commit({"bin.c": b"a\nb\0\n", "empty.c": "", "crlf.c": "x\r\ny\r\n", "last.c": "no newline"}, Q2)
+    repo.git("update-index", "--add", "--cacheinfo", f"160000,{'a' * 40},module")
+    repo.git("commit", "-q", "-m", "submodule", date=Q2)
+    repo.git("update-index", "--cacheinfo", f"160000,{'b' * 40},module")
+    repo.git("commit", "-q", "-m", "submodule moves", date=Q2)
+    repo.git("reset", "-q", "--hard")
+    repo.commit({"bin.c": "a\nb\nc\n", "crlf.c": "x\ny\n"}, Q3)
+    result = lineage(repo.path)
+    assert cohorts(result, "2020-Q3") == {"2020-Q1": 8, "2020-Q2": 2, "2020-Q3": 4}
+    assert cohorts(result, "2020-Q3", "lines_substantive")["2020-Q2"] == 4
+    ends = {s["snapshot"]: s for s in result["snapshots"]}
+    assert (ends["2020-Q2"]["binary_files"], ends["2020-Q3"]["binary_files"]) == (1, 0)
+
+
+def test_dates_of_1970_and_2100_are_named_and_unknown(repo: Repo) -> None:
+    repo.commit({"a.c": "1\n"}, "2019-02-01T00:00:00Z")
+    repo.commit({"a.c": "1\n2\n"}, "@3600 +0000")
+    repo.commit({"a.c": "1\n2\n3\n"}, "@4102448400 +0000")
+    repo.commit({"a.c": "1\n2\n3\n4\n"}, "2020-02-01T00:00:00Z")
+    repo.commit({"a.c": "1\n2\n3\n4\n5\n"}, "2020-03-01T00:00:00Z")
+    result = lineage(repo.path, status=1)
+    assert cohorts(result, "2020-Q1") == {"2019-Q1": 1, "2020-Q1": 2, "unknown": 2}
+    assert result["snapshots"][0]["snapshot"] == "2019-Q1"
+    assert any(item["count"] == 2 and "date" in item["what"] for item in result["limits"])
+
+
+def test_several_roots_are_followed(repo: Repo) -> None:
+    repo.commit({"a.c": "1\n"}, Q1)
+    repo.git("checkout", "-q", "--orphan", "other")
+    repo.git("rm", "-qrf", ".")
+    repo.commit({"b.c": "1\n2\n"}, Q2)
+    repo.git("merge", "-q", "--allow-unrelated-histories", "-m", "join", "main", date=Q3)
+    result = lineage(repo.path)
+    assert cohorts(result, "2020-Q3") == {"2020-Q1": 1, "2020-Q2": 2}
+    assert any(item["what"] == "commits without parents" and item["count"] == 2 for item in result["limits"])
+
+
+def test_a_commit_of_very_many_files(histories: ModuleType, tmp_path: Path) -> None:
+    count = 9000
+    stream = [b"commit refs/heads/main\ncommitter A <a@example.org> 1580515200 +0000\ndata 1\nm"]
+    stream += [b"M 100644 inline d%d/f%d.c\ndata 4\nx\ny\n" % (n % 50, n) for n in range(count)]
+    path = tmp_path / "many"
+    path.mkdir()
+    histories.git(path, "init", "-q", "-b", "main")
+    histories.git(path, "fast-import", "--quiet", stdin=b"\n".join([*stream, b""]))
+    assert lineage(path)["snapshots"][-1]["lines"] == 2 * count
+
+
+@pytest.mark.parametrize("revision", ["HEAD^", "HEAD"])
+def test_a_damaged_repository_is_an_error_not_a_crash(repo: Repo, revision: str) -> None:
+    repo.commit({"a.c": "1\n"}, Q1)
+    repo.commit({"a.c": "2\n"}, Q2)
+    blob = repo.git("rev-parse", f"{revision}:a.c")
+    (repo.path / ".git" / "objects" / blob[:2] / blob[2:]).unlink()
+    assert "git" in lineage(repo.path, status=3)
+
+
+def test_a_killed_run_goes_on_from_its_checkpoint(histories: ModuleType, tmp_path: Path) -> None:
+    path = tmp_path / "repo"
+    histories.Generator(5, steps=900, merge_share=0.45).write(path)
+    whole = lineage(path, "--fresh")
+    script = (
+        "import os, signal, sys\n"
+        "from preventable.code.history import checkpoint\n"
+        "checkpoint.EVERY_SECONDS = 0.0\n"
+        "save = checkpoint.Checkpoint.save\n"
+        "def once(self, *rest):\n"
+        "    save(self, *rest)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "checkpoint.Checkpoint.save = once\n"
+        "from preventable.cli.main import main\n"
+        "sys.argv = ['preventable', 'lineage', sys.argv[1], '--format', 'json', '--quiet']\n"
+        "main()\n"
+    )
+    cache = tmp_path / "cache"
+    killed = subprocess.run(
+        [sys.executable, "-c", script, str(path)], capture_output=True, check=False, env=environment(cache)
+    )
+    assert killed.returncode == -signal.SIGKILL
+    saved = list(cache.rglob("*.replay"))
+    assert len(saved) == 1
+    again = subprocess.run(
+        [sys.executable, "-m", "preventable", "lineage", str(path), "--format", "json"],
+        capture_output=True,
+        check=True,
+        env=environment(cache),
+    )
+    assert json.loads(again.stdout) == whole
+    assert b"goes on from commit" in again.stderr
+    assert not saved[0].exists()
+
+
+def test_an_interrupt_leaves_no_process_behind(histories: ModuleType, tmp_path: Path) -> None:
+    path = tmp_path / "repo"
+    histories.Generator(6, steps=400).write(path)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "preventable", "lineage", str(path)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env=environment(tmp_path / "cache"),
+        start_new_session=True,
+    )
+    time.sleep(0.8)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=20)
+    assert process.returncode in (0, 130), said
+    for _ in range(50):
+        if not _group_lives(process.pid):
+            break
+        time.sleep(0.1)
+    assert not _group_lives(process.pid)
+
+
+def _group_lives(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True

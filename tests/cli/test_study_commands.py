@@ -1,0 +1,285 @@
+"""compare, lifetimes and claims from the outside: exit statuses, streams, members of JSON rows."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from preventable.cli.main import main
+
+CASE = """
+[compare]
+name = "Toy"
+regime_start = 2024-01-01
+exposure = "exposure.csv"
+settle_days = 0
+
+[[pairs]]
+id = "p"
+title = "P"
+overlap = "full"
+new = {name = "new", paths = ["lib/*.rs"], exposure = "lib", deployment = "some"}
+old = {name = "old", paths = ["lib/*.c"], exposure = "lib", deployment = "all"}
+
+[[claims]]
+id = "half"
+statement = "Rust has at most half of C's rate"
+at_most = 0.5
+methodology = "all"
+opened = 2026-01-01
+primary = true
+"""
+EXPOSURE = """date,component,language,bucket,lines,unsafe_lines
+2023-06-01,lib,C,shipped,500000,0
+2023-06-01,lib,Rust,shipped,100000,4000
+"""
+
+
+def osv(name: str, fixed: str, introduced: str) -> dict[str, Any]:
+    return {
+        "id": name, "modified": "2026-12-31T00:00:00Z", "published": "2026-12-31T00:00:00Z",
+        "summary": "out-of-bounds write", "affected": [{"package": {"name": "toy", "ecosystem": "Toy"},
+        "ranges": [{"type": "SEMVER", "events": [{"introduced": introduced}, {"fixed": fixed}]}]}],
+    }  # fmt: skip
+
+
+def kernel(room: Path, name: str, introduced: str, fixed: str, file: str) -> None:
+    year = room / "vulns" / "cve" / "published" / name[4:8]
+    year.mkdir(parents=True, exist_ok=True)
+    record = {
+        "cveMetadata": {"cveID": name, "cveId": name},
+        "containers": {"cna": {"title": "t", "descriptions": [{"lang": "en", "value": "a use-after-free"}],
+                               "affected": [{"programFiles": [file]}]}},
+        "dataType": "CVE_RECORD", "dataVersion": "5.0",
+    }  # fmt: skip
+    (year / f"{name}.json").write_text(json.dumps(record), encoding="utf-8")
+    (year / f"{name}.dyad").write_text(f"{introduced}:{'a' * 40}:{fixed}:{name[-1] * 40}\n", encoding="utf-8")
+    (year / f"{name}.sha1").write_text(name[-1] * 40 + "\n", encoding="utf-8")
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Path:
+    (tmp_path / "preventable.toml").write_text(CASE, encoding="utf-8")
+    (tmp_path / "exposure.csv").write_text(EXPOSURE, encoding="utf-8")
+    versions = {"1.0": "2020-01-01", "1.1": "2024-06-01", "1.2": "2025-06-01", "1.3": "2026-06-01"}
+    document = {"versions": {v: {"name": v, "date": d} for v, d in versions.items()}}
+    (tmp_path / "releases.json").write_text(json.dumps(document), encoding="utf-8")
+    kernel(tmp_path, "CVE-2024-1001", "1.0", "1.1", "lib/a.rs")
+    kernel(tmp_path, "CVE-2024-1002", "1.0", "1.2", "lib/b.c")
+    kernel(tmp_path, "CVE-2025-1003", "1.1", "1.3", "lib/c.c")
+    published = "cve,published\n" + "".join(
+        f"{n},2026-12-01T00:00:00+00:00\n" for n in ("CVE-2024-1001", "CVE-2024-1002", "CVE-2025-1003")
+    )
+    (tmp_path / "vulns" / "cve" / "published.csv").write_text(published, encoding="utf-8")
+    return tmp_path
+
+
+class Done(NamedTuple):
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def run(room: Path, *arguments: str) -> Done:
+    """The command in this process: a new interpreter per call would make the suite slow."""
+    # JSON is written as bytes: the streams need a buffer below them, as real ones have.
+    raw = io.BytesIO(), io.BytesIO()
+    out, err = (io.TextIOWrapper(one, encoding="utf-8", write_through=True) for one in raw)
+    argv = sys.argv
+    try:
+        sys.argv = ["preventable", *arguments]
+        with contextlib.chdir(room), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            main()
+    except SystemExit as leaving:
+        return Done(int(leaving.code or 0), *(one.getvalue().decode("utf-8") for one in raw))
+    finally:
+        sys.argv = argv
+    raise AssertionError("main always exits")
+
+
+def test_compare_prints_rows_with_exact_intervals(room: Path) -> None:
+    done = run(room, "compare", "vulns", "releases.json", "--format", "json")
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    row = answer["results"][0]
+    assert answer["kind"] == "compare"
+    assert (row["events_new"], row["events_old"], row["adjustment"]) == (1, 2, "unadjusted")
+    assert row["low"] < row["ratio"] < row["high"]
+    assert set(answer["caveats"]) >= {"deployment", "detection", "released-only"}
+    assert answer["sentences"][0].startswith("The evidence does not decide")
+
+
+def test_pairs_print_one_row_each(room: Path) -> None:
+    done = run(room, "compare", "--pairs", "vulns", "releases.json", "--format", "json")
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads(done.stdout)["results"]
+    assert (row["pair"], row["events_new"], row["events_old"], row["overlap"]) == ("p", 1, 2, "full")
+
+
+def test_lifetimes_prints_groups(room: Path) -> None:
+    done = run(room, "lifetimes", "vulns", "releases.json", "--format", "json", "--by", "language")
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert [(r["by"], r["group"], r["dated"]) for r in answer["results"]] == [
+        ("all", "everything", 3), ("language", "C", 2), ("language", "Rust", 1),
+    ]  # fmt: skip
+    assert answer["results"][0]["corrected_mean"] is None
+
+
+def test_claims_go_from_new_to_verify(room: Path) -> None:
+    assert run(room, "claims", "new", "vulns", "releases.json").returncode == 0
+    done = run(room, "claims", "test", "vulns", "releases.json", "--format", "json")
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)["results"]
+    members = ("claim", "events_new", "events_old", "exposure_new", "exposure_old", "e_value", "low", "high", "verdict")
+    assert all(set(members) <= set(row) for row in rows)
+    (live,) = [r for r in rows if not r["descriptive"]]
+    (before,) = [r for r in rows if r["descriptive"]]
+    assert (live["events_old"], live["verdict"]) == (1, "open")
+    assert (before["events_new"], before["events_old"], before["verdict"]) == (1, 1, None)
+    assert run(room, "claims", "verify").returncode == 0
+    assert "half" in run(room, "claims", "log", "--format", "csv").stdout
+
+
+def test_verify_notices_an_edit_and_a_foreign_head(room: Path) -> None:
+    run(room, "claims", "new", "vulns", "releases.json")
+    run(room, "claims", "test", "vulns", "releases.json")
+    ledger = room / "ledger.jsonl"
+    head = json.loads(ledger.read_text(encoding="utf-8").splitlines()[-1])["digest"]
+    assert run(room, "claims", "verify", "--head", head).returncode == 0
+    assert run(room, "claims", "verify", "--head", "sha256:other").returncode == 1
+    copy = room / "copy.jsonl"
+    copy.write_bytes(ledger.read_bytes())
+    ledger.write_text(ledger.read_text(encoding="utf-8").replace('"open"', '"supported"'), encoding="utf-8")
+    assert run(room, "claims", "verify", "--copy", "copy.jsonl").returncode == 1
+    assert run(room, "claims", "test", "vulns", "releases.json").returncode == 3
+
+
+def test_verify_compares_with_a_revision(room: Path) -> None:
+    run(room, "claims", "new", "vulns", "releases.json")
+    git = ["git", "-C", str(room), "-c", "user.name=T", "-c", "user.email=t@example.org"]
+    subprocess.run([*git, "init", "-q"], check=True)
+    subprocess.run([*git, "add", "ledger.jsonl"], check=True)
+    subprocess.run([*git, "commit", "-qm", "Open"], check=True)
+    run(room, "claims", "test", "vulns", "releases.json")
+    assert run(room, "claims", "verify", "--revision", "HEAD").returncode == 0
+    (room / "ledger.jsonl").write_text("", encoding="utf-8")
+    assert run(room, "claims", "verify", "--revision", "HEAD").returncode == 1
+
+
+def test_a_claim_cannot_be_changed_after_its_opening(room: Path) -> None:
+    run(room, "claims", "new", "vulns", "releases.json")
+    case = room / "preventable.toml"
+    case.write_text(CASE.replace("at_most = 0.5", "at_most = 0.9"), encoding="utf-8")
+    done = run(room, "claims", "test", "vulns", "releases.json")
+    assert done.returncode == 2
+    assert "half" in done.stderr
+
+
+def test_a_withdrawn_claim_keeps_its_reason(room: Path) -> None:
+    run(room, "claims", "new", "vulns", "releases.json")
+    assert run(room, "claims", "withdraw", "half", "--reason", "too vague").returncode == 0
+    done = run(room, "claims", "test", "vulns", "releases.json", "--format", "json")
+    (row,) = json.loads(done.stdout)["results"]
+    assert (row["verdict"], row["reason"]) == ("withdrawn", "too vague")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (("compare", "nowhere.json"), 3, "nowhere.json"),
+        (("compare", "releases.json"), 3, "no advisory"),
+        (("compare", "vulns", "--case", "absent.toml"), 2, "absent.toml"),
+        (("compare", "vulns", "releases.json", "--exposure", "absent.csv"), 3, "absent.csv"),
+        (("compare", "vulns", "releases.json", "--tree", "."), 2, "--pairs"),
+        (("claims", "verify", "--ledger", "absent.jsonl"), 3, "absent.jsonl"),
+        (("claims", "withdraw", "no", "--reason", "x"), 2, "no open claim"),
+        (("lifetimes", "osv.json"), 3, "dated"),
+    ],
+)
+def test_what_cannot_be_done_is_said(room: Path, arguments: tuple[str, ...], status: int, words: str) -> None:
+    (room / "osv.json").write_text(json.dumps([osv("X-1", "9.9", "9.8")]), encoding="utf-8")
+    done = run(room, *arguments)
+    assert done.returncode == status, done.stderr
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_misspelt_key_is_named(room: Path) -> None:
+    (room / "preventable.toml").write_text(CASE.replace("settle_days", "setle_days"), encoding="utf-8")
+    done = run(room, "compare", "vulns", "releases.json")
+    assert done.returncode == 2
+    assert "settle_days" in done.stderr
+
+
+def test_the_embedded_case_needs_no_file(tmp_path: Path) -> None:
+    done = run(tmp_path, "compare", "--format", "json")
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    ids = {r["id"] for r in answer["new_side"]}
+    assert "CVE-2025-68260" in ids
+    assert len(ids) == 4
+    assert done.stdout == run(tmp_path, "compare", "--format", "json").stdout
+
+
+def test_the_embedded_case_is_the_example() -> None:
+    root = Path(__file__).parents[2]
+    example = (root / "examples/linux/preventable.toml").read_text(encoding="utf-8")
+    embedded = (root / "src/preventable/data/linux/case.toml").read_text(encoding="utf-8")
+    first = example[example.index("[compare]") : example.index("[[claims]]")]
+    assert embedded[embedded.index("[compare]") :].strip() == first.strip()
+
+
+def test_the_shipped_ledger_holds(tmp_path: Path) -> None:
+    root = Path(__file__).parents[2]
+    done = run(tmp_path, "claims", "verify", "--case", str(root / "examples/linux/preventable.toml"))
+    assert done.returncode == 0, done.stdout
+
+
+def test_saved_census_and_lineage_give_exposure_and_age(room: Path) -> None:
+    def saved(name: str, kind: str, rows: list[dict[str, object]]) -> None:
+        (room / name).write_text(json.dumps({"kind": kind, "results": rows}), encoding="utf-8")
+
+    saved("census.json", "census", [
+        {"component": "lib", "language": "C", "bucket": "code", "code": 500000, "unsafe_lines": None},
+        {"component": "lib", "language": "Rust", "bucket": "code", "code": 100000, "unsafe_lines": 4000},
+        {"component": "lib", "language": "C Header", "bucket": "vendored", "code": 9, "unsafe_lines": None},
+    ])  # fmt: skip
+    saved("lineage.json", "lineage", [
+        {"snapshot": "2024-01-01", "cohort": f"{year}Q1", "language": language, "component": "lib", "lines": 1000}
+        for year in (2020, 2024) for language in ("C", "Rust")
+    ])  # fmt: skip
+    done = run(
+        room, "compare", "vulns", "releases.json", "--format", "json", "--exposure", "2023-06-01=census.json",
+        "--cohorts", "lineage.json",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    plain = json.loads(run(room, "compare", "vulns", "releases.json", "--format", "json").stdout)
+    assert answer["results"][0]["exposure_old"] == plain["results"][0]["exposure_old"]
+    matched = answer["results"][-1]
+    assert (matched["adjustment"], matched["events_new"], matched["events_old"]) == ("age-matched", 1, 2)
+    undated = run(room, "compare", "vulns", "releases.json", "--exposure", "census.json")
+    assert undated.returncode == 3
+    assert "DATE=" in undated.stderr
+
+
+def test_a_saved_origin_dates_what_the_records_do_not_tell(room: Path) -> None:
+    kernel(room, "CVE-2025-1004", "0", "1.3", "lib/d.c")
+    fixes = [{"advisory": "CVE-2025-1004", "introduced_date": "2025-06-01"}]
+    (room / "origin.json").write_text(json.dumps({"kind": "origin", "fixes": fixes}), encoding="utf-8")
+    feeds = ("vulns", "releases.json", "--format", "json", "--by", "language")
+    without = json.loads(run(room, "lifetimes", *feeds).stdout)["results"][0]
+    answer = json.loads(run(room, "lifetimes", *feeds, "--origin", "origin.json").stdout)
+    assert (without["dated"], without["unknown_introduction"]) == (3, 1)
+    assert (answer["results"][0]["dated"], answer["results"][0]["unknown_introduction"]) == (4, 0)
+    assert "1 introductions are estimates" in answer["sentences"][-1]
+    assert run(room, "lifetimes", *feeds, "--origin", "absent.json").returncode == 3

@@ -1,0 +1,1 @@
+"""What several tests share: the fixture feeds and how to pack, damage and read them."""
