@@ -37,6 +37,8 @@ BATCH = 256
 """Records scored at once: keeps the gathered weights in cache."""
 FEW_FEATURES = 8
 """With so few, it is checked whether the record says anything at all."""
+LEAST = 0.15
+"""A class that its text makes less likely than this is no label; the probabilities are given all the same."""
 MODEL_VERSION = "1"
 _TIERS = (
     frozenset(("spatial", "temporal", "initialization", "type")),
@@ -136,6 +138,9 @@ class ModelLabeller:
             for advisory, c, row_p, why, little in zip(batch, chosen, p, words, few, strict=True):
                 if little and not self._tells(advisory):
                     labels.append(Label(advisory.id, UNKNOWN, "none"))
+                elif row_p[c] < LEAST:
+                    doubt = f"no class reaches {LEAST:.0%} (nearest {self.classes[c]} {row_p[c]:.0%})"
+                    labels.append(Label(advisory.id, UNKNOWN, "none", None, (LabelReason("model", doubt, "model"),)))
                 else:
                     weakness = self.classes[c]
                     cwe = self.taxonomy.cwe_of(weakness, None)

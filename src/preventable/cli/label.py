@@ -73,14 +73,15 @@ def label_row(
     """One line of output: the class that stands, what each source says, and why.
 
     ``probabilities`` are the text's in any case. ``methodologies`` holds the chance that the record counts: 0 or 1
-    where a CWE decides, the text's calibrated one otherwise, ``None`` where neither tells.
+    where a CWE decides, the text's calibrated one otherwise, ``None`` where neither tells. A text that makes
+    no class likely enough is ``unknown``, its probabilities stand.
     """
     label = by_cwe if by_cwe.weakness != UNKNOWN else by_text
-    told = by_text.weakness != UNKNOWN
+    told = by_text.weakness != UNKNOWN or bool(by_text.reasons)
     cwe = taxonomy.cwe_of(label.weakness, label.cwe)
     methodologies: dict[str, float | None] = {}
     for m in taxonomy.methodologies.values():
-        if label.weakness == UNKNOWN:
+        if label.weakness == UNKNOWN and not told:
             methodologies[m.id] = None
         elif label.source == "cwe":
             methodologies[m.id] = float(m.counts(label.weakness, cwe))
