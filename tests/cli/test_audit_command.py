@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -67,8 +68,6 @@ def test_disagreements_wait_to_be_settled(feed: Path, tmp_path: Path) -> None:
 
 
 def test_the_built_in_audit_says_who_read() -> None:
-    from importlib.resources import files
-
     path = Path(str(files("preventable.data"))) / "audit" / "linux.csv"
     done = run("audit", "status", path)
     assert done.exit_code == 0

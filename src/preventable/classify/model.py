@@ -35,6 +35,10 @@ F32 = npt.NDArray[np.float32]
 
 BATCH = 256
 """Records scored at once: keeps the gathered weights in cache."""
+FEW_FEATURES = 8
+"""With so few, it is checked whether the record says anything at all."""
+LEAST = 0.15
+"""A class that its text makes less likely than this is no label; the probabilities are given all the same."""
 MODEL_VERSION = "1"
 _TIERS = (
     frozenset(("spatial", "temporal", "initialization", "type")),
@@ -130,10 +134,13 @@ class ModelLabeller:
                 methodologies[name].append(self._methodology(name, methodology, p, kernel))
             chosen = self._choose(p, kernel, tiers)
             words = self._reasons(rows, chosen, batch, reasons)
-            empty = np.diff(rows.starts) <= 1
-            for advisory, c, row_p, why, nothing in zip(batch, chosen, p, words, empty, strict=True):
-                if nothing:
+            few = np.diff(rows.starts) <= FEW_FEATURES
+            for advisory, c, row_p, why, little in zip(batch, chosen, p, words, few, strict=True):
+                if little and not self._tells(advisory):
                     labels.append(Label(advisory.id, UNKNOWN, "none"))
+                elif row_p[c] < LEAST:
+                    doubt = f"no class reaches {LEAST:.0%} (nearest {self.classes[c]} {row_p[c]:.0%})"
+                    labels.append(Label(advisory.id, UNKNOWN, "none", None, (LabelReason("model", doubt, "model"),)))
                 else:
                     weakness = self.classes[c]
                     cwe = self.taxonomy.cwe_of(weakness, None)
@@ -144,6 +151,11 @@ class ModelLabeller:
             np.concatenate(found) if found else np.zeros((0, len(self.classes)), dtype=np.float32),
             {m: np.concatenate(v) if v else np.zeros(0, dtype=np.float32) for m, v in methodologies.items()},
         )
+
+    def _tells(self, advisory: Advisory) -> bool:
+        """Whether a record has any known word of more than one letter."""
+        words = words_of(advisory.title, advisory.text)
+        return any(len(w) > 1 and w in self.vocabulary.words for w in (*words.title, *words.body))
 
     def scores(self, advisories: Sequence[Advisory]) -> F32:
         """Uncalibrated scores, shape (n, c); for training and tests."""

@@ -15,10 +15,9 @@ from preventable.studies.corrected import NO_AUDIT, corrected_share, fitting_aud
 from preventable.studies.population import ALL, select
 from preventable.studies.share import ShareRow, share
 
-COLUMNS = (
-    "methodology", "period", "component", "count", "total", "unknown", "share", "low", "high", "estimator", "corrected",
-    "corrected_low", "corrected_high", "audit_only", "audited",
-)  # fmt: skip
+COLUMNS = ("methodology", "period", "component", "count", "total", "unknown", "share", "low", "high", "estimator")
+BESIDE = ("corrected", "corrected_low", "corrected_high", "audit_only", "audited")
+"""What an audit adds, to be read beside them; CSV keeps to ``COLUMNS``, JSON has all members."""
 
 
 @click.command("share")
@@ -83,7 +82,7 @@ def command(
         ],
         fmt,
         kind="share",
-        columns=COLUMNS,
+        columns=COLUMNS if fmt == "csv" else COLUMNS + BESIDE,
         inputs=evidence.reports,
         dated_by=population.by,
         undated=population.undated,

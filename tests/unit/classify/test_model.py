@@ -60,9 +60,10 @@ def test_probabilities_add_up_and_do_not_depend_on_company() -> None:
 
 
 def test_a_text_without_known_words_is_unknown() -> None:
-    label = default_model().label(record("", ""))
-    assert label.weakness == UNKNOWN
-    assert label.source == "none"
+    for title, text in (("", ""), ("x", "y"), ("☃", "1234")):
+        label = default_model().label(record(title, text))
+        assert label.weakness == UNKNOWN
+        assert label.source == "none"
 
 
 def test_only_title_and_text_count() -> None:
