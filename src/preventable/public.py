@@ -26,6 +26,8 @@ PUBLIC: dict[str, str] = {
     "hotspots": "preventable.studies.hotspots",
     "label_by_cwe": "preventable.classify.labeller",
     "label_by_rules": "preventable.classify.text_rules",
+    "label_by_text": "preventable.classify.labeller",
+    "label_records": "preventable.classify.labeller",
     "load": "preventable.readers.registry",
     "load_facts": "preventable.studies.embedded",
     "load_taxonomy": "preventable.taxonomy.loader",

@@ -337,7 +337,7 @@ def interrupted(*_arguments: object, **_more: object) -> Iterator[None]:
 @pytest.mark.parametrize(
     "target",
     [
-        "preventable.readers.kernel_cna.KernelCnaReader.read", "preventable.studies.gather.label_all",
+        "preventable.readers.kernel_cna.KernelCnaReader.read", "preventable.studies.gather.label_records",
         "preventable.evidence.store.replace_file", "preventable.report.bundle.render_html", "os.fsync",
     ],
 )  # fmt: skip

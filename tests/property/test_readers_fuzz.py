@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from preventable.classify.labeller import label_records
 from preventable.errors import PreventableError
 from preventable.evidence.tables import build_evidence, merge_advisories
 from preventable.readers.base import Options
 from preventable.readers.registry import load
-from preventable.studies.gather import label_all
 from preventable.taxonomy.loader import builtin
 from support.feeds import CONTAINERS, FEEDS, Feed, packed
 
@@ -41,7 +41,7 @@ def survives(data: bytes, name: str, format_name: str | None, then: Callable[[An
     assert report.failed == len(report.rows)
     assert msgspec.json.encode(loaded.report)
     merged = merge_advisories([loaded.advisories])
-    evidence = build_evidence(merged, label_all(merged, builtin()), [report], lambda path: path.split("/")[0])
+    evidence = build_evidence(merged, label_records(merged, builtin()), [report], lambda path: path.split("/")[0])
     assert evidence.advisories.height == len(loaded.advisories)
     assert msgspec.json.encode(evidence.advisories.to_dicts())
     if then is not None:

@@ -5,14 +5,30 @@ Everything that labels follows ``TextLabeller``; a learned model is one more of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
+import msgspec
+
+from preventable.classify.model import default_model
 from preventable.classify.text_rules import label_by_rules
 from preventable.records import Advisory, Label, LabelReason
 from preventable.taxonomy.loader import UNKNOWN, Taxonomy
 
-TextLabeller = Callable[[Advisory], Label]
-"""Labels by the texts of a record alone, never by its path, language or CWE."""
+TextLabeller = Callable[[Sequence[Advisory]], Sequence[Label]]
+"""Labels by the texts of records alone, never by their path, language or CWE."""
+
+
+class Labels(msgspec.Struct, frozen=True):
+    """Both labels of a record. A specific CWE decides; the text does where there is none."""
+
+    by_cwe: Label
+    by_text: Label
+
+    @property
+    def standing(self) -> Label:
+        """The label that stands."""
+        return self.by_cwe if self.by_cwe.weakness != UNKNOWN else self.by_text
+
 
 PRECEDENCE: tuple[str, ...] = (
     "temporal", "spatial", "initialization", "type", "null", "divide", "integer", "injection", "path",
@@ -41,15 +57,26 @@ def label_by_cwe(advisory: Advisory, taxonomy: Taxonomy) -> Label:
     return Label(advisory.id, best, "cwe", claims[0].cwe, reasons)
 
 
-def label_records(
-    advisories: Iterable[Advisory], taxonomy: Taxonomy, by_text: TextLabeller = label_by_rules
-) -> list[Label]:
-    """One label per record, in order: the CWE's where it decides, else the text's."""
+def label_by_text(advisories: Sequence[Advisory]) -> list[Label]:
+    """What the texts alone say: the model's class, and the rules' words and CWE where they agree with it."""
     labels = []
-    for advisory in advisories:
-        label = label_by_cwe(advisory, taxonomy)
-        labels.append(label if label.weakness != UNKNOWN else by_text(advisory))
+    for advisory, label in zip(advisories, default_model()(advisories), strict=True):
+        by_rules = label_by_rules(advisory) if label.weakness != UNKNOWN else label
+        if by_rules is not label and by_rules.weakness == label.weakness:
+            labels.append(msgspec.structs.replace(label, cwe=by_rules.cwe, reasons=(*by_rules.reasons, *label.reasons)))
+        else:
+            labels.append(label)
     return labels
+
+
+def label_records(
+    advisories: Sequence[Advisory], taxonomy: Taxonomy, by_text: TextLabeller = label_by_text
+) -> list[Labels]:
+    """Per record, in order, what its CWEs say, what its text says, and which stands."""
+    return [
+        Labels(label_by_cwe(advisory, taxonomy), text)
+        for advisory, text in zip(advisories, by_text(advisories), strict=True)
+    ]
 
 
 def unknown_cwes(advisories: Sequence[Advisory], taxonomy: Taxonomy) -> dict[int, int]:

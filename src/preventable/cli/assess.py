@@ -45,6 +45,9 @@ from preventable.studies.assessment import Assessment, assess
     type=click.Path(dir_okay=False, path_type=Path),
     help="An earlier results.json: adds what changed since.",
 )
+@click.option(
+    "--audit", type=click.Path(path_type=Path), help="An audit table of these records (see preventable audit merge)."
+)
 @output.format_option("text", ("text", "json", "markdown"))
 @output.quiet_option()
 def command(
@@ -54,6 +57,7 @@ def command(
     period: str,
     includes: tuple[Path, ...],
     earlier: Path | None,
+    audit: Path | None,
     fmt: str,
     quiet: bool,
     **values: Any,
@@ -85,6 +89,7 @@ def command(
         period=period,  # type: ignore[arg-type]  # the choices above are its values
         lines=_lines(documents),
         earlier=_bytes(earlier) if earlier else None,
+        audit=audit,
     )
     finish(assessment, case.taxonomy, out, fmt, quiet=quiet, included=[included_section(d) for d in documents])
     if warn_of_rows(evidence, quiet=quiet):

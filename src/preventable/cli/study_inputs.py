@@ -59,7 +59,9 @@ def feeds_of(case: CaseFile | None, base: Path, given: Sequence[str]) -> list[st
 def labeller(base: Path) -> Labeller:
     """The labeller, blind to path and language: by CWE where one decides, else by the words."""
     taxonomy = load_taxonomy(base)
-    return lambda advisories: {label.advisory: label for label in label_records(advisories, taxonomy)}
+    return lambda advisories: {
+        labels.standing.advisory: labels.standing for labels in label_records(advisories, taxonomy)
+    }
 
 
 def warn_losses(inputs: Inputs, *, quiet: bool) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
+from typing import Protocol
 
 import msgspec
 import polars as pl
@@ -64,6 +65,18 @@ SCHEMA: dict[str, dict[str, pl.DataType]] = {
 }
 """Tables and their columns; ``docs/evidence.md`` tells what each means."""
 
+
+class BothLabels(Protocol):
+    """The labels of a record, as ``classify.labeller`` gives them."""
+
+    @property
+    def by_cwe(self) -> Label: ...
+    @property
+    def by_text(self) -> Label: ...
+    @property
+    def standing(self) -> Label: ...
+
+
 NO_FILE = "unknown"
 """Component of a record that names no file."""
 
@@ -86,7 +99,7 @@ class Evidence(msgspec.Struct, frozen=True):
 
 def build_evidence(
     advisories: Sequence[Advisory],
-    labels: Sequence[tuple[Label, Label, Label]],
+    labels: Sequence[BothLabels],
     reports: Sequence[ReadReport],
     component_of: Callable[[str], str],
 ) -> Evidence:
@@ -94,13 +107,14 @@ def build_evidence(
 
     Args:
         advisories: records, sorted by id.
-        labels: per record the label that stands, the one by CWE, and the one by text.
+        labels: per record the label by CWE, the one by text, and which stands.
         reports: what was read.
         component_of: maps a path to its component.
     """
     rows: dict[str, list[tuple[object, ...]]] = {name: [] for name in SCHEMA}
     components: dict[str, str] = {}
-    for a, (label, by_cwe, by_text) in zip(advisories, labels, strict=True):
+    for a, both in zip(advisories, labels, strict=True):
+        label, by_cwe, by_text = both.standing, both.by_cwe, both.by_text
         main = mainline_range(a)
         rows["advisories"].append(
             (

@@ -46,6 +46,14 @@ def summary(a: Assessment) -> tuple[str, ...]:
         f"By definition in use the share runs from {percent(lowest.share)} (“{lowest.methodology}”) to "
         f"{percent(highest.share)} (“{highest.methodology}”).",
     ]
+    corrected = next((r for r in a.corrected if r.methodology == a.primary and r.period == "all"), None)
+    if corrected and corrected.audit_only:
+        c, only = corrected.corrected, corrected.audit_only
+        out.append(
+            f"Corrected by an audit of {corrected.audited:,} random records (read by: {corrected.reader_kind}), it is "
+            f"{percent(c.value)} ({interval(c.low, c.high)}); the audit alone says {percent(only.value)} "
+            f"({percent(only.low)}–{percent(only.high)})."
+        )
     if own.unknown:
         out.append(
             f"The class of {count(own.unknown, 'record')} could not be told; if none or all of them counted, "
@@ -91,10 +99,18 @@ def _share(a: Assessment, taxonomy: Taxonomy) -> Section:
     pooled = [r for r in a.shares if r.period == "all"]
     known = {m.id: m for m in taxonomy.methodologies.values()}
     ladder_rows = [
-        {"definition": r.methodology, **{k: getattr(r, k) for k in (
+        {"definition": r.methodology, "from": "labels", "place": r.share, **{k: getattr(r, k) for k in (
             "share", "low", "high", "bound_low", "bound_high", "count", "total", "estimator")}}
         for r in sorted(pooled, key=lambda r: r.share)
     ]  # fmt: skip
+    ladder_rows += [
+        {"definition": f"{r.methodology}, corrected", "from": "audit", "place": r.raw.value, "share": r.corrected.value, "low": r.corrected.low,
+         "high": r.corrected.high, "bound_low": r.corrected.low, "bound_high": r.corrected.high,
+         "count": r.audited, "total": r.audited, "estimator": r.corrected.method}
+        for r in a.corrected
+        if r.period == "all"
+    ]  # fmt: skip
+    ladder_rows.sort(key=lambda r: (r["place"], r["definition"]))
     references = [
         {"definition": f"{ref.who}, {ref.period}", "share": ref.share, "scope": ref.scope, "source": ref.source}
         for ref in sorted(taxonomy.references, key=lambda ref: ref.share)
@@ -112,7 +128,8 @@ def _share(a: Assessment, taxonomy: Taxonomy) -> Section:
             id="share-ladder",
             title=_ladder_title(pooled),
             how=(
-                "share = records that count / records admitted, unknown ones in the denominator. Thick line: 95% "
+                "share = records that count / records admitted, unknown ones in the denominator. “Corrected”: "
+                "prediction-powered inference (PPI++) over a random audit of these records. Thick line: 95% "
                 "Wilson interval. Wide pale line: the share if no record of unknown class counted, and if all did. "
                 "Diamonds: published figures of others, who counted other things in other years: "
                 + "; ".join(

@@ -38,7 +38,8 @@ def ladder(rows: Rows, references: Rows) -> Spec:
     """Shares by definition: interval, bounds from unknown records, and published figures as hollow diamonds.
 
     Args:
-        rows: ``definition, share, low, high, bound_low, bound_high, count, total, estimator``.
+        rows: ``definition, from, share, low, high, bound_low, bound_high, count, total, estimator``; ``from`` is
+            ``labels`` or ``audit``.
         references: ``definition`` (who counted, and when), ``share, scope, source``; one row each, below.
     """
     scale = alt.Scale(domain=[0, 1])
@@ -55,17 +56,18 @@ def ladder(rows: Rows, references: Rows) -> Spec:
         alt.Tooltip("count:Q"),
         alt.Tooltip("total:Q"),
     ]
-    bounds = (
-        alt.Chart(data)
-        .mark_rule(strokeWidth=7, opacity=0.22, color="#3274b5")
-        .encode(x=alt.X("bound_low:Q", scale=scale, axis=axis), x2="bound_high:Q", y=y)
+    colour = alt.Color(
+        "from:N",
+        title=None,
+        scale=alt.Scale(domain=["labels", "audit"], range=["#3274b5", "#0b6e4f"]),
+        legend=alt.Legend(orient="top", labelExpr="datum.label == 'audit' ? 'corrected by an audit' : 'labels'"),
     )
-    interval = alt.Chart(data).mark_rule(strokeWidth=3, color="#3274b5").encode(x="low:Q", x2="high:Q", y=y)
-    points = (
-        alt.Chart(data)
-        .mark_point(filled=True, size=90, color="#3274b5", opacity=1)
-        .encode(x="share:Q", y=y, tooltip=tips)
+    base = alt.Chart(data).encode(y=y, color=colour)
+    bounds = base.mark_rule(strokeWidth=7, opacity=0.22).encode(
+        x=alt.X("bound_low:Q", scale=scale, axis=axis), x2="bound_high:Q"
     )
+    interval = base.mark_rule(strokeWidth=3).encode(x="low:Q", x2="high:Q")
+    points = base.mark_point(filled=True, size=90, opacity=1).encode(x="share:Q", tooltip=tips)
     layers = [bounds, interval, points]
     if references:
         layers.append(

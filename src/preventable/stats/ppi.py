@@ -173,6 +173,7 @@ def ppi_strata(
         sampling = tuned**2 * (float(predictions.var(ddof=1)) if count > 1 else 0.25) / count
         variance = variances[i] + sampling
         half = z * float(np.sqrt(variance))
+        value, half = float(value), float(half)
         inside = min(max(value, 0.0), 1.0)
         estimate = Estimate(
             inside,
@@ -203,7 +204,7 @@ def clopper_pearson(count: int, total: int, *, level: float = 0.95) -> Estimate:
     tail = (1 - level) / 2
     low = 0.0 if count == 0 else float(beta.ppf(tail, count, total - count + 1))
     high = 1.0 if count == total else float(beta.ppf(1 - tail, count + 1, total - count))
-    return Estimate(count / total, low, high, count, total, "audit-only, exact", level)
+    return Estimate(float(count / total), float(low), float(high), int(count), int(total), "audit-only, exact", level)
 
 
 def _point(m: Moments) -> tuple[F64, F64, F64]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from datetime import date
+from pathlib import Path
 
 import msgspec
 import polars as pl
@@ -13,6 +14,7 @@ from preventable.errors import FormatError
 from preventable.evidence.tables import Evidence
 from preventable.records import METHOD_VERSION, ReadReport
 from preventable.stats.agreement import Agreement
+from preventable.studies.corrected import CorrectedRow, corrected_share, fitting_audit
 from preventable.studies.hotspots import HotspotRow, hotspots
 from preventable.studies.population import Dating, Filters, Period, Population, select
 from preventable.studies.prevented import PreventedRow, prevented
@@ -47,6 +49,8 @@ class Results(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     left_out: int
     without_severity: int
     shares: list[ShareRow]
+    corrected: list[CorrectedRow]
+    """Shares corrected by an audit of these very records; empty where none fits."""
     component_shares: list[ShareRow]
     prevented: list[PreventedRow]
     hotspots: list[HotspotRow]
@@ -80,6 +84,7 @@ def assess(
     period: Period = "year",
     lines: Mapping[str, int] | None = None,
     earlier: bytes | None = None,
+    audit: Path | None = None,
 ) -> Assessment:
     """Ask every study.
 
@@ -92,6 +97,7 @@ def assess(
         period: length of a period.
         lines: lines of code per component, for the hotspots.
         earlier: bytes of an earlier ``results.json`` to compare with.
+        audit: an audit table of these records; the built-in one where it fits.
     Raises:
         FormatError: ``earlier`` is not such a file.
     """
@@ -114,6 +120,7 @@ def assess(
         left_out=population.left_out,
         without_severity=population.without_severity,
         shares=shares,
+        corrected=corrected_share(population, fitting_audit(population, taxonomy, audit), taxonomy, period=period),
         component_shares=share(population, taxonomy, methodologies=[primary], period="all", by_component=True),
         prevented=prevented(population, taxonomy, period=period),
         hotspots=hotspots(population, taxonomy, taxonomy.methodologies[primary], lines=lines),

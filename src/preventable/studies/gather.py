@@ -10,18 +10,15 @@ from pathlib import Path
 
 import msgspec
 
-from preventable.classify.labeller import label_by_cwe, unknown_cwes
-from preventable.classify.text_rules import label_by_rules
+from preventable.classify.labeller import TextLabeller, label_by_text, label_records, unknown_cwes
 from preventable.errors import RecordError, UsageError
 from preventable.evidence.store import load_evidence, save_evidence
 from preventable.evidence.tables import Evidence, build_evidence, date_ranges, mark_exploited, merge_advisories
 from preventable.readers.base import Options
 from preventable.readers.registry import Load, fingerprint, load
-from preventable.records import METHOD_VERSION, Advisory, FailedRow, Label, ReadReport
+from preventable.records import METHOD_VERSION, Advisory, FailedRow, ReadReport
 from preventable.studies.embedded import embedded_releases
-from preventable.taxonomy.loader import UNKNOWN, Taxonomy, load_taxonomy
-
-TextLabeller = Callable[[Sequence[Advisory]], list[Label]]
+from preventable.taxonomy.loader import Taxonomy, load_taxonomy
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -41,7 +38,7 @@ def gather(
     *,
     store: Path | None = None,
     taxonomy: Taxonomy | None = None,
-    by_text: TextLabeller | None = None,
+    by_text: TextLabeller = label_by_text,
     quiet: bool = True,
     say: Callable[[str], None] = lambda _message: None,
 ) -> Evidence:
@@ -52,7 +49,7 @@ def gather(
         component_of: maps a path to its component.
         store: directory of the evidence store; a run with unchanged inputs reads it instead of the feeds.
         taxonomy: classes and CWE map; the built-in one when not given.
-        by_text: labels records by their texts; the rules when not given.
+        by_text: labels records by their texts; the model with the rules' words when not given.
         quiet: no progress on standard error.
         say: takes messages.
     Raises:
@@ -74,25 +71,13 @@ def gather(
     records = _prepared(loads)
     evidence = build_evidence(
         records,
-        label_all(records, taxonomy, by_text),
+        label_records(records, taxonomy, by_text),
         [_with_unknown_cwes(one, taxonomy, strict=request.strict) for one in loads],
         component_of,
     )
     if store is not None:
         save_evidence(evidence, store, key)
     return evidence
-
-
-def label_all(
-    records: Sequence[Advisory], taxonomy: Taxonomy, by_text: TextLabeller | None = None
-) -> list[tuple[Label, Label, Label]]:
-    """Per record the label that stands (the CWE's where it decides, else the text's), and both."""
-    texts = by_text(records) if by_text else [label_by_rules(a) for a in records]
-    out = []
-    for record, text in zip(records, texts, strict=True):
-        cwe = label_by_cwe(record, taxonomy)
-        out.append((cwe if cwe.weakness != UNKNOWN else text, cwe, text))
-    return out
 
 
 def _prepared(loads: Sequence[Load]) -> list[Advisory]:
@@ -148,8 +133,8 @@ def _key(request: Request) -> str:
 def _own_data_digest() -> str:
     """Digest of the tables and code that read and label: a changed rule must not meet an old store."""
     sha256 = hashlib.sha256()
-    for package in ("taxonomy", "classify", "readers", "evidence"):
-        root = Path(str(files(f"preventable.{package}")))
+    for package in ("taxonomy", "classify", "readers", "evidence", "data/model"):
+        root = Path(str(files("preventable"))) / package
         for path in sorted(p for p in root.rglob("*") if p.is_file() and p.suffix in {".toml", ".py", ".npz", ".json"}):
             sha256.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
     return sha256.hexdigest()

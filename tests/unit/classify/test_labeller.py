@@ -33,7 +33,10 @@ def test_the_words_decide_where_the_cwe_does_not() -> None:
     found = label_records(
         [advisory(20, title="use after free"), advisory(476, title="use after free"), advisory(20)], builtin()
     )
-    assert [(x.weakness, x.source) for x in found] == [("temporal", "rules"), ("null", "cwe"), ("unknown", "none")]
+    standing = [x.standing for x in found]
+    assert [(x.weakness, x.source) for x in standing] == [("temporal", "model"), ("null", "cwe"), ("unknown", "none")]
+    assert standing[0].cwe == 416, "the rules agree and name the CWE"
+    assert {r.kind for r in standing[0].reasons} == {"phrase", "model"}
 
 
 def test_cwes_that_the_map_lacks_are_counted() -> None:
