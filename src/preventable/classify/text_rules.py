@@ -58,7 +58,8 @@ class _Rule(msgspec.Struct, frozen=True):
     weakness: str
     cwe: int
     kind: Literal["signature", "phrase"]
-    key: str
+    keys: tuple[str, ...]
+    """One of these is in everything that the pattern matches."""
     pattern: re.Pattern[str]
 
 
@@ -67,9 +68,9 @@ def rules() -> tuple[_Rule, ...]:
     """The rules of ``rules.toml``, compiled."""
     document = tomllib.loads(files("preventable.classify").joinpath("rules.toml").read_text(encoding="utf-8"))
     return tuple(
-        _Rule(entry["class"], entry["cwe"], entry["kind"], key, re.compile(pattern))
+        _Rule(entry["class"], entry["cwe"], entry["kind"], tuple(keys.split("|")), re.compile(pattern))
         for entry in document["rule"]
-        for key, pattern in entry["patterns"]
+        for keys, pattern in entry["patterns"]
     )
 
 
@@ -78,7 +79,8 @@ def _rules_by_key() -> tuple[tuple[str, tuple[_Rule, ...]], ...]:
     """The literal that must occur is looked for once, however many rules share it."""
     groups: dict[str, list[_Rule]] = {}
     for rule in rules():
-        groups.setdefault(rule.key, []).append(rule)
+        for key in rule.keys:
+            groups.setdefault(key, []).append(rule)
     return tuple((key, tuple(group)) for key, group in groups.items())
 
 
