@@ -42,8 +42,6 @@ def _section(command: click.Command, context: click.Context, level: int) -> list
     return parts
 
 
-
-
 def main() -> int:
     """Write or check all pages."""
     stale = []

@@ -104,7 +104,8 @@ def _share(a: Assessment, taxonomy: Taxonomy) -> Section:
         for r in sorted(pooled, key=lambda r: r.share)
     ]  # fmt: skip
     ladder_rows += [
-        {"definition": f"{r.methodology}, corrected", "from": "audit", "place": r.raw.value, "share": r.corrected.value, "low": r.corrected.low,
+        {"definition": f"{r.methodology}, corrected", "from": "audit", "place": r.raw.value,
+         "share": r.corrected.value, "low": r.corrected.low,
          "high": r.corrected.high, "bound_low": r.corrected.low, "bound_high": r.corrected.high,
          "count": r.audited, "total": r.audited, "estimator": r.corrected.method}
         for r in a.corrected

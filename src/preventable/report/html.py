@@ -72,7 +72,8 @@ def _cell(row: Mapping[str, object], column: Column) -> Markup:
         return Markup('<td{} data-value="">–</td>').format(Markup(' class="n"') if column.kind != "text" else "")
     if column.kind == "text":
         text = str(value)
-        kind = "code" if column.name == "digest" else "wide" if len(text) > 40 else "" if " " in text or len(text) > 24 else "word"
+        short = " " in text or len(text) > 24
+        kind = "code" if column.name == "digest" else "wide" if len(text) > 40 else "" if short else "word"
         return Markup('<td class="{}">{}</td>').format(kind, text) if kind else Markup("<td>{}</td>").format(text)
     if column.kind == "date" or isinstance(value, date):
         return Markup("<td>{}</td>").format(str(value))
