@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 from preventable.evidence.tables import Evidence, build_evidence
 from preventable.records import Advisory, CodeRange, CweClaim, Label, LabelReason, ReadReport, Span
 
 UNKNOWN = "unknown"
+
+
+class BothLabels(NamedTuple):
+    """Labels as ``build_evidence`` takes them, the standing one given by hand."""
+
+    standing: Label
+    by_cwe: Label
+    by_text: Label
 
 
 def report(name: str = "jsonl", **changes: Any) -> ReadReport:
@@ -30,7 +38,7 @@ def record(
     by_text: str | None = None,
     fixed: date | None = None,
     **fields: Any,
-) -> tuple[Advisory, tuple[Label, Label, Label]]:
+) -> tuple[Advisory, BothLabels]:
     """A record and its labels: the one that stands, the CWE's, the text's."""
     ranges = (CodeRange(fixed_commit="f" * 40, fixed_date=fixed, mainline=True),) if fixed else ()
     fields = {"feed": "jsonl", "file": "feed", "ranges": ranges, **fields}
@@ -39,16 +47,14 @@ def record(
     source = "none" if weakness == UNKNOWN else "cwe" if by_cwe == weakness else "rules"
     words = (LabelReason("phrase", "words", "rules", Span("text", 0, 5)),) if source == "rules" else ()
     stands = Label(identity, weakness, source, cwe, words)
-    return Advisory(id=identity, **fields), (
+    return Advisory(id=identity, **fields), BothLabels(
         stands,
         Label(identity, by_cwe or UNKNOWN, "cwe" if by_cwe else "none"),
         Label(identity, by_text or (weakness if source == "rules" else UNKNOWN), "rules", None, words),
     )
 
 
-def evidence(
-    rows: Sequence[tuple[Advisory, tuple[Label, Label, Label]]], reports: Sequence[ReadReport] | None = None
-) -> Evidence:
+def evidence(rows: Sequence[tuple[Advisory, BothLabels]], reports: Sequence[ReadReport] | None = None) -> Evidence:
     """Tables of such records; the component is the first part of a path."""
     ordered = sorted(rows, key=lambda row: row[0].id)
     return build_evidence(
