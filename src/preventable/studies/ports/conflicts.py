@@ -21,7 +21,7 @@ import numpy as np
 from pysat.solvers import Solver
 
 from preventable.studies.ports.fixpoint import BY_CONFLICT, Propagation
-from preventable.studies.ports.model import ArchiveModel, Flags, Ints, Rows, rows_of
+from preventable.studies.ports.model import ArchiveModel, Flags, Ints, Rows, distinct, rows_of
 
 
 class Survey(msgspec.Struct, frozen=True):
@@ -109,7 +109,9 @@ class Witnesses:
         # Sources: only those that reach something relevant at all, or exclude something themselves.
         child = choice[model.requires.gather(sources)]
         parent = np.repeat(sources, np.diff(model.requires.starts)[sources])
-        touched = np.fromiter((r != 0 for r in reach), np.bool_, n_bin)
+        used = distinct(child[child >= 0], n_bin)
+        touched = np.zeros(n_bin, np.bool_)
+        touched[used] = [reach[p] != 0 for p in used.tolist()]
         hit = (child >= 0) & touched[child]
         totals: dict[int, int] = {s: build for s in self._source_excludes if among[s] and not state.dead[s]}
         for s, p in zip(parent[hit].tolist(), child[hit].tolist(), strict=True):
@@ -234,10 +236,13 @@ def _first_living(model: ArchiveModel, dead: Flags) -> Ints:
     """The first living candidate of each clause, or -1."""
     starts, values = model.candidates.starts, model.candidates.values
     out = np.full(len(starts) - 1, -1, np.int32)
-    position = np.flatnonzero(~dead[values])
-    row = np.searchsorted(starts, position, side="right") - 1
-    first = np.flatnonzero(np.diff(row, prepend=-1))
-    out[row[first]] = values[position[first]]
+    # How many living candidates come before each clause's own: where the first of them stands.
+    alive = ~dead[values]
+    before = np.zeros(len(values) + 1, np.int32)
+    np.cumsum(alive, out=before[1:])
+    begin = before[starts[:-1]]
+    some = before[starts[1:]] > begin
+    out[some] = values[alive][begin[some]]
     return out
 
 

@@ -173,14 +173,18 @@ def parents(model: ArchiveModel, baseline: Baseline, outcome: Outcome) -> Ints:
     up = np.full(len(state.dead), -1, np.int32)
     fallen = np.fromiter(outcome.first_round, np.int64, len(outcome.first_round))
     by_clause = fallen[state.cause[fallen] >= 0]
-    values = model.candidates.values
-    score = np.where(baseline.state.dead[values], -1, state.when[values])
-    row = np.repeat(np.arange(len(model.candidates)), np.diff(model.candidates.starts))
-    # Within each clause the candidate that was lost last comes last.
-    order = np.lexsort((-np.arange(len(values)), score, row))
-    last = order[model.candidates.starts[1:][np.diff(model.candidates.starts) > 0] - 1]
+    # Of each clause that decided, the candidate that was lost last; of several the first.
+    decided = np.zeros(len(model.candidates), np.bool_)
+    decided[state.cause[by_clause]] = True
+    clauses = np.flatnonzero(decided & (np.diff(model.candidates.starts) > 0)).astype(np.int32)
     deciding = np.full(len(model.candidates), -1, np.int32)
-    deciding[row[last]] = np.where(score[last] >= 0, values[last], -1)
+    if len(clauses):
+        values = model.candidates.gather(clauses)
+        score = np.where(baseline.state.dead[values], -1, state.when[values])
+        size = np.diff(model.candidates.starts)[clauses]
+        most = np.maximum.reduceat(score, np.cumsum(size) - size)
+        latest = np.flatnonzero(score == np.repeat(most, size))[::-1]
+        deciding[np.repeat(clauses, size)[latest]] = np.where(score[latest] >= 0, values[latest], -1)
     up[by_clause] = deciding[state.cause[by_clause]]
     gone = fallen[(state.cause[fallen] == BY_REMOVAL) & (fallen < n_bin)]
     up[gone] = model.bin_source[gone]

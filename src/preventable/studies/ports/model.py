@@ -227,8 +227,8 @@ def build_model(
     b_req = _of_fields(b_fields, arrays)
     s_req = _of_fields(s_fields, arrays)
     essential_clause = pool.fields[pool.field(b"build-essential")][0]
-    b_used = _distinct(b_req.values, len(pool.clauses))
-    s_used = _distinct(np.append(s_req.values, np.int32(essential_clause)), len(pool.clauses))
+    b_used = distinct(b_req.values, len(pool.clauses))
+    s_used = distinct(np.append(s_req.values, np.int32(essential_clause)), len(pool.clauses))
     holds = arrays.holding(architecture, policy.profiles)
     b_cand, b_kept = entries.candidates(b_used, np.ones_like(holds), first=False)
     s_cand, s_kept = entries.candidates(s_used, holds, first=policy.first_alternative)
@@ -368,7 +368,7 @@ class _Entries:
         return Rows(_starts(np.bincount(row, minlength=len(clauses))), owner.astype(np.int32)), kept
 
 
-def _distinct(values: Ints, width: int) -> Ints:
+def distinct(values: Ints, width: int) -> Ints:
     """The distinct values below ``width``, ascending; many times faster than a sort or a hash here."""
     return np.flatnonzero(np.bincount(values, minlength=width)).astype(np.int32)
 
