@@ -21,7 +21,7 @@ import numpy as np
 from pysat.solvers import Solver
 
 from preventable.studies.ports.fixpoint import BY_CONFLICT, Propagation
-from preventable.studies.ports.model import ArchiveModel, Flags, Ints, Rows, distinct, rows_of
+from preventable.studies.ports.model import ArchiveModel, Flags, Ints, Rows, ascending, distinct, rows_of
 
 
 class Survey(msgspec.Struct, frozen=True):
@@ -43,12 +43,12 @@ class Witnesses:
     def __init__(self, model: ArchiveModel) -> None:
         self.model = model
         pairs = model.conflicts
-        relevant = np.unique(
+        relevant = ascending(
             np.concatenate((pairs.values, np.flatnonzero(np.diff(pairs.starts[: model.n_bin + 1]) > 0)))
         )
         self.relevant: list[int] = relevant.tolist()
         self.bit = {p: i for i, p in enumerate(self.relevant)}
-        self.excludes = [sum(1 << self.bit[q] for q in set(pairs[p].tolist())) for p in self.relevant]
+        self._excludes: dict[int, int] = {}
         own = np.flatnonzero(np.diff(pairs.starts[model.n_bin :]) > 0) + model.n_bin
         self._source_excludes = {s: sum(1 << self.bit[q] for q in set(pairs[s].tolist())) for s in own.tolist()}
         self._bad: dict[int, bool] = {0: False}
@@ -66,7 +66,7 @@ class Witnesses:
         choice = _first_living(model, state.dead)
         switched = np.flatnonzero((choice != before.choice) & (choice >= 0)).astype(np.int32)
         changed = np.zeros(len(state.dead), dtype=np.bool_)
-        front = np.unique(state.need_of.gather(switched))
+        front = ascending(state.need_of.gather(switched))
         vital: list[Ints] = [np.flatnonzero(model.bin_essential)]
         if model.build_essential >= 0:
             vital.append(choice[[model.build_essential]])
@@ -78,7 +78,7 @@ class Witnesses:
             inner = front[front < model.n_bin]
             clauses = state.offer_of.gather(inner)
             owner = np.repeat(inner, np.diff(state.offer_of.starts)[inner])
-            front = np.unique(state.need_of.gather(clauses[choice[clauses] == owner]))
+            front = ascending(state.need_of.gather(clauses[choice[clauses] == owner]))
         if changed[np.concatenate(vital)].any():
             changed[:] = True
         if not changed.any():
@@ -164,7 +164,11 @@ class Witnesses:
             rest, excluded = bits, 0
             while rest:
                 low = rest & -rest
-                excluded |= self.excludes[low.bit_length() - 1]
+                i = low.bit_length() - 1
+                if i not in self._excludes:
+                    others = set(self.model.conflicts[self.relevant[i]].tolist())
+                    self._excludes[i] = sum(1 << self.bit[q] for q in others)
+                excluded |= self._excludes[i]
                 rest ^= low
             known = self._bad[bits] = bool(bits & excluded)
         return known
@@ -451,7 +455,7 @@ class Settler:
         owner = np.repeat(np.arange(len(base.proved)), np.diff(base.proofs.starts))
         while True:
             before = state.round
-            lost = np.unique(owner[state.dead[base.proofs.values]])
+            lost = ascending(owner[state.dead[base.proofs.values]])
             suspects = set(base.proved[lost].tolist())
             intact = set(base.proved.tolist()) - suspects
             suspects.update(n for n in self.witnesses.resurvey(state, base.survey).tolist() if n not in intact)

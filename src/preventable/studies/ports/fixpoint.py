@@ -12,7 +12,7 @@ from typing import Self
 
 import numpy as np
 
-from preventable.studies.ports.model import ArchiveModel, Flags, Ints, Rows
+from preventable.studies.ports.model import ArchiveModel, Flags, Ints, Rows, ascending
 
 BY_REMOVAL, BY_CONFLICT = -1, -2
 """``cause`` of a node that was announced dead, and of one whose remaining choices exclude each other."""
@@ -25,7 +25,7 @@ _MANY = 4_000
 def _each_once(values: Ints, width: int) -> Ints:
     """The distinct values below ``width``, ascending."""
     if len(values) < _MANY // 8:
-        return np.unique(values)
+        return ascending(values)
     mark = np.zeros(width, np.bool_)
     mark[values] = True
     return np.flatnonzero(mark).astype(values.dtype)

@@ -16,6 +16,7 @@ import numpy as np
 
 from preventable.readers.debian import BinaryPackage, SourcePackage, builds_for
 from preventable.readers.debian_relations import RelationPool
+from preventable.studies.ports.texts import Texts
 
 Ints = np.ndarray[Any, np.dtype[np.integer[Any]]]
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
@@ -86,7 +87,7 @@ class ArchiveModel(msgspec.Struct, frozen=True):
     architecture: str
     policy: Policy
     bin_name: list[str]
-    bin_version: list[str]
+    bin_version: Sequence[str]
     bin_source: Ints
     """Source node (of the newest version of that name), or -1 when the index of sources has none."""
     bin_source_name: list[str]
@@ -96,8 +97,8 @@ class ArchiveModel(msgspec.Struct, frozen=True):
     bin_essential: Flags
     bin_priority: list[str]
     src_name: list[str]
-    src_version: list[str]
-    src_people: list[str]
+    src_version: Sequence[str]
+    src_people: Sequence[str]
     """Maintainer and uploaders, as written."""
     src_newest: Flags
     src_any: Flags
@@ -108,7 +109,7 @@ class ArchiveModel(msgspec.Struct, frozen=True):
     """Clause to binary packages, in the order of the alternatives."""
     conflicts: Rows
     """Node to binary packages that it cannot be installed together with (for binaries: symmetric)."""
-    clause_text: list[str]
+    clause_text: Texts
     build_essential: int
     """Clause that every source requires, or -1 when the archive has no such package."""
 
@@ -273,7 +274,7 @@ def build_model(
         requires=requires,
         candidates=candidates,
         conflicts=conflicts,
-        clause_text=[pool.clause_source[c] for c in used],
+        clause_text=Texts.of([pool.clause_source[c] for c in used]),
         build_essential=build_essential,
     )
 
@@ -366,6 +367,14 @@ class _Entries:
         where.sort()
         row, owner = row[where], owner[where]
         return Rows(_starts(np.bincount(row, minlength=len(clauses))), owner.astype(np.int32)), kept
+
+
+def ascending(values: Ints) -> Ints:
+    """The distinct values, ascending; NumPy's own function imports its masked arrays, which takes longer."""
+    ordered = np.sort(values)
+    fresh = np.ones(len(ordered), np.bool_)
+    np.not_equal(ordered[1:], ordered[:-1], out=fresh[1:])
+    return ordered[fresh]
 
 
 def distinct(values: Ints, width: int) -> Ints:
