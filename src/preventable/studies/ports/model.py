@@ -177,11 +177,11 @@ class PoolArrays:
 
 def intern_versions(pool: RelationPool, binaries: Sequence[BinaryPackage], sources: Sequence[SourcePackage]) -> None:
     """Put the packages' own names and versions into the pool; before ``PoolArrays`` is made."""
-    for b in binaries:
-        pool.version(b.version)
-        pool.name(b.name)
-    for s in sources:
-        pool.version(s.version)
+    versions, names = pool.versions, pool.names
+    for version in [p.version for some in (binaries, sources) for p in some if p.version not in versions]:
+        pool.version(version)
+    for name in [b.name for b in binaries if b.name not in names]:
+        pool.name(name)
     pool.field(b"build-essential")
 
 

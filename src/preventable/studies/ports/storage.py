@@ -71,6 +71,11 @@ def key_of(suite: str, architecture: str, policy: Policy, digests: Sequence[str]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
+def has(folder: Path, key: str) -> bool:
+    """Is there a model of that name?"""
+    return (folder / f"{key}.model").is_file()
+
+
 def save(folder: Path, key: str, prepared: Prepared) -> None:
     """Write a model; a full or read-only disk is no error, since the cache is only a convenience."""
     model, base = prepared.model, prepared.baseline
