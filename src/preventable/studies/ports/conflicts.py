@@ -102,7 +102,16 @@ class Witnesses:
             build |= reach[int(choice[model.build_essential])]
         bad = self._is_bad
         look = np.flatnonzero(~state.dead & among)
-        out = [p for p in look[look < n_bin].tolist() if bad(reach[p] | base)]
+        # By identity first: thousands of packages share one number.
+        verdict: dict[int, bool] = {}
+        out = []
+        for p in look[look < n_bin].tolist():
+            bits = reach[p]
+            known = verdict.get(id(bits))
+            if known is None:
+                known = verdict[id(bits)] = bad(bits | base)
+            if known:
+                out.append(p)
         sources = look[look >= n_bin]
         if bad(build):
             return np.array(out + sources.tolist(), dtype=np.int32)
@@ -149,9 +158,13 @@ class Witnesses:
         for c in _topological(heads, tails, count):
             begin, end = starts[c], starts[c + 1]
             if begin != end:
+                # Most reach what one of their choices reaches: share that number instead of making another.
                 bits = own[c]
                 for t in tail[begin:end]:
-                    bits |= own[t]
+                    more = own[t]
+                    if more and more is not bits:
+                        both = bits | more
+                        bits = more if both == more else bits if both == bits else both
                 own[c] = bits
         out = list(known)
         for node, c in zip(nodes.tolist(), label, strict=True):
@@ -273,6 +286,26 @@ def _topological(heads: Ints, tails: Ints, count: int) -> Iterable[int]:
     return out
 
 
+_MANY = 1_500
+
+
+class _Tables:
+    """The model's tables as lists, which are quicker to read item by item; worth it for many nodes."""
+
+    def __init__(self, model: ArchiveModel) -> None:
+        self._rows: list[tuple[list[int], list[int]]] = [
+            (r.starts.tolist(), r.values.tolist()) for r in (model.requires, model.candidates)
+        ]
+
+    def requires(self, node: int) -> list[int]:
+        starts, values = self._rows[0]
+        return values[starts[node] : starts[node + 1]]
+
+    def candidates(self, clause: int) -> list[int]:
+        starts, values = self._rows[1]
+        return values[starts[clause] : starts[clause + 1]]
+
+
 class Installer:
     """Can this node be installed (built) in this state, conflicts and all?
 
@@ -284,6 +317,7 @@ class Installer:
         self.model = model
         self._solver = Solver(name="minisat-gh")
         self._told: set[int] = set()
+        self._tables: _Tables | None = None
         self._var: dict[int, int] = {}
         self._node: list[int] = [-1]
         self._absent_of: Propagation | None = None
@@ -311,31 +345,37 @@ class Installer:
         self._node.append(node)
         if node >= 0:
             self._var[node] = number
-        # Whatever a model does not need shall stay out of it.
-        self._solver.set_phases([-number])
         return number
 
-    def _tell(self, node: int) -> None:
-        """Add the clauses of a node and of what its first alternatives bring along."""
-        todo = [node]
+    def _tell(self, nodes: list[int]) -> None:
+        """Add the clauses of nodes and of what their first alternatives bring along."""
+        begin = len(self._node)
+        todo = list(nodes)
         while todo:
             one = todo.pop()
             if one not in self._told:
                 todo.extend(self._tell_one(one))
+        # Whatever a model does not need shall stay out of it.
+        if len(self._node) > begin:
+            self._solver.set_phases([-v for v in range(begin, len(self._node))])
 
     def _tell_one(self, node: int) -> list[int]:
         model, own = self.model, self._variable(node)
         self._told.add(node)
+        if len(self._told) == _MANY:
+            self._tables = _Tables(model)
         likely: list[int] = []
-        clauses = model.requires[node].tolist()
+        tables = self._tables
+        clauses = tables.requires(node) if tables else model.requires[node].tolist()
         if node >= model.n_bin and model.build_essential >= 0:
             clauses.append(model.build_essential)
+        add, variable = self._solver.add_clause, self._variable
         for clause in set(clauses):
-            options = model.candidates[clause].tolist()
-            self._solver.add_clause([-own, *map(self._variable, options)])
+            options = tables.candidates(clause) if tables else model.candidates[clause].tolist()
+            add([-own, *map(variable, options)])
             likely.extend(options[:1])
         for q in model.conflicts[node].tolist():
-            self._solver.add_clause([-own, -self._variable(q)])
+            add([-own, -variable(q)])
         return likely
 
     def witness(self, node: int, state: Propagation) -> list[int] | None:
@@ -344,7 +384,7 @@ class Installer:
         if node < model.n_bin and gone[node]:
             return None
         if node not in self._told:
-            self._tell(node)
+            self._tell([node])
         if self._absent_of is not state or len(self._absent) != int(gone.sum()):
             self._absent_of, self._absent = state, np.flatnonzero(gone).tolist()
         absent = self._absent
@@ -355,12 +395,12 @@ class Installer:
             if not self._solver.solve(assumptions=fixed):
                 return None
             names, n_bin, told = self._node, model.n_bin, self._told
-            used = [p for v in self._solver.get_model() or () if v > 0 and 0 <= (p := names[v]) < n_bin]
+            positive = [v for v in self._solver.get_model() or () if v > 0]
+            used = [p for v in positive if 0 <= (p := names[v]) < n_bin]
             untold = [p for p in used if p not in told]
             if not untold:
                 return used
-            for p in untold:
-                self._tell(p)
+            self._tell(untold)
 
 
 class Baseline(msgspec.Struct, frozen=True):
@@ -388,14 +428,18 @@ def settle_baseline(model: ArchiveModel, witnesses: Witnesses, installer: Instal
     survey = witnesses.survey(state)
     proved: list[int] = []
     proofs: list[list[int]] = []
-    for node in survey.suspects.tolist():
-        if state.dead[node]:
+    open_ = set(survey.suspects.tolist())
+    # Sources first: what is installed for a build is thereby proved installable, too.
+    for node in survey.suspects[::-1].tolist():
+        if state.dead[node] or node not in open_:
             continue
         witness = installer.witness(node, state)
         if witness is None:
             state.kill(np.array([node], np.int32), BY_CONFLICT)
-        else:
-            proved.append(node)
+            continue
+        for found in (node, *(open_.intersection(witness) - {node})):
+            open_.discard(found)
+            proved.append(found)
             proofs.append(witness)
     # A death by conflict makes others choose anew; the proofs already found stay proofs.
     done = set(proved)
