@@ -8,7 +8,8 @@ build dependencies, ``build-essential``, and everything requires the packages ma
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import islice
+from itertools import chain, islice
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -210,26 +211,23 @@ def build_model(
     any_here = {f: builds_for(s, architecture, arch_only=True) for f, s in fields.items()}
     here = any_here if policy.arch_only else {f: builds_for(s, architecture) for f, s in fields.items()}
     sources = [s for s in sources if here[s.architecture]]
-    n_bin, n_src = len(binaries), len(sources)
+    n_bin = len(binaries)
     newest, newest_flags = _newest(sources, arrays)
 
     entries = _Entries(binaries, arrays, architecture)
-    b_fields = np.array([(b.depends, b.pre_depends) for b in binaries], dtype=np.int32).reshape(n_bin, 2)
-    s_fields = np.array(
-        [(s.depends, s.depends_arch, 0 if policy.arch_only else s.depends_indep) for s in sources],
-        dtype=np.int32,
-    ).reshape(n_src, 3)
-    b_conflict = np.array([(b.conflicts, b.breaks) for b in binaries], dtype=np.int32).reshape(n_bin, 2)
-    s_conflict = np.array(
-        [(s.conflicts, s.conflicts_arch, 0 if policy.arch_only else s.conflicts_indep) for s in sources],
-        dtype=np.int32,
-    ).reshape(n_src, 3)
+    indep = () if policy.arch_only else ("depends_indep",)
+    b_fields = _fields(binaries, "depends", "pre_depends")
+    s_fields = _fields(sources, "depends", "depends_arch", *indep)
+    indep = () if policy.arch_only else ("conflicts_indep",)
+    b_conflict = _fields(binaries, "conflicts", "breaks")
+    s_conflict = _fields(sources, "conflicts", "conflicts_arch", *indep)
 
     b_req = _of_fields(b_fields, arrays)
     s_req = _of_fields(s_fields, arrays)
     essential_clause = pool.fields[pool.field(b"build-essential")][0]
-    b_used = distinct(b_req.values, len(pool.clauses))
-    s_used = distinct(np.append(s_req.values, np.int32(essential_clause)), len(pool.clauses))
+    # In the order of this architecture's own indices: what else the pool holds must not decide ties.
+    b_used = _as_they_come(b_req.values, len(pool.clauses))
+    s_used = _as_they_come(np.append(s_req.values, np.int32(essential_clause)), len(pool.clauses))
     holds = arrays.holding(architecture, policy.profiles)
     b_cand, b_kept = entries.candidates(b_used, np.ones_like(holds), first=False)
     s_cand, s_kept = entries.candidates(s_used, holds, first=policy.first_alternative)
@@ -279,6 +277,15 @@ def build_model(
     )
 
 
+def _fields(
+    packages: Sequence[BinaryPackage] | Sequence[SourcePackage], *names: str
+) -> np.ndarray[tuple[int, int], np.dtype[np.int32]]:
+    """Two or more relation fields of each package, as ids."""
+    ids = chain.from_iterable(map(attrgetter(*names), packages))
+    flat = np.fromiter(ids, np.int32, len(packages) * len(names))
+    return flat.reshape(len(packages), len(names))
+
+
 def _newest(sources: Sequence[SourcePackage], arrays: PoolArrays) -> tuple[dict[str, int], Flags]:
     """The newest version of each source; Extra-Source-Only ones yield to live ones."""
     rank = arrays.version_rank
@@ -302,7 +309,7 @@ class _Entries:
         n_bin = len(binaries)
         own_name = np.array([pool.names[b.name] for b in binaries], dtype=np.int32)
         own_rank = arrays.version_rank[np.array([pool.versions[b.version] for b in binaries], dtype=np.int32)]
-        provided = _of_fields(np.array([[b.provides] for b in binaries], dtype=np.int32).reshape(n_bin, 1), arrays)
+        provided = _of_fields(_fields(binaries, "provides", "provides")[:, :1], arrays)
         # A Provides clause is one alternative; only "=" versions mean anything.
         first = arrays.clause_alternatives.starts[provided.values]
         atom = arrays.alternative_atom[first]
@@ -375,6 +382,15 @@ def ascending(values: Ints) -> Ints:
     fresh = np.ones(len(ordered), np.bool_)
     np.not_equal(ordered[1:], ordered[:-1], out=fresh[1:])
     return ordered[fresh]
+
+
+def _as_they_come(values: Ints, width: int) -> Ints:
+    """The distinct values below ``width`` in the order of their first occurrence."""
+    place = np.full(width, -1, np.int32)
+    place[values[::-1]] = np.arange(len(values) - 1, -1, -1, dtype=np.int32)
+    found = np.flatnonzero(place >= 0).astype(np.int32)
+    ordered: Ints = found[np.argsort(place[found])]
+    return ordered
 
 
 def distinct(values: Ints, width: int) -> Ints:
