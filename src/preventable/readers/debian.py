@@ -59,7 +59,7 @@ _WITNESSES = ("Filename", "SHA256", "Size", "Directory", "Checksums-Sha256", "Fo
 """Fields which a real index has in every stanza; a last stanza without them was cut off."""
 
 
-class SourcePackage(msgspec.Struct, frozen=True, array_like=True):
+class SourcePackage(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One stanza of ``Sources``; relation fields are ids into the pool."""
 
     name: str
@@ -75,7 +75,7 @@ class SourcePackage(msgspec.Struct, frozen=True, array_like=True):
     conflicts_indep: int
 
 
-class BinaryPackage(msgspec.Struct, frozen=True, array_like=True):
+class BinaryPackage(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One stanza of ``Packages``; relation fields are ids into the pool."""
 
     name: str
@@ -260,6 +260,45 @@ def _unzstd(data: bytes) -> bytes:
     if not probe.eof:
         raise EOFError("the stream ends early")
     return out
+
+
+class Common:
+    """Records of arch:all packages that were read before: every architecture's index repeats them.
+
+    One belongs to one pool. Only records without a fault are kept, by their bytes.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, BinaryPackage] = {}
+
+    def read(self, data: bytes, file: str, pool: RelationPool, architecture: str | None) -> Index | None:
+        """The index, with known records taken over; ``None`` if it has to be read in the usual way.
+
+        That is so when something is to be said about a record, since the line numbers are those of the
+        whole index, or when there is nothing to gain.
+        """
+        pieces = data.strip(b"\n").split(b"\n\n")
+        known = self._known
+        found = [known.get(piece) for piece in pieces]
+        # The last record is always read: whether the index was cut off shows there.
+        found[-1] = None
+        rest = [piece for piece, package in zip(pieces, found, strict=True) if package is None]
+        if len(rest) < _FEW or not data.endswith(b"\n"):
+            return None
+        index = read_index(b"\n\n".join(rest) + b"\n", file, pool, architecture=architecture)
+        if index.failed or index.warnings or index.duplicate or len(index.binaries) != len(rest):
+            return None
+        fresh = iter(index.binaries)
+        binaries = [package or next(fresh) for package in found]
+        if len({(b.name, b.version, b.arch_all) for b in binaries}) != len(binaries):
+            return None
+        for piece, package, old in zip(pieces, binaries, found, strict=True):
+            if old is None and package.arch_all:
+                known[piece] = package
+        return Index(file, "Packages", index.architecture, [], binaries, (), (), 0)
+
+
+_FEW = 100
 
 
 def read_index(data: bytes, file: str, pool: RelationPool, *, architecture: str | None = None) -> Index:

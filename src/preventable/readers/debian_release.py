@@ -7,7 +7,6 @@ are there. A signature that is wrong is an error; one that cannot be checked is 
 from __future__ import annotations
 
 import datetime
-import email.utils
 import re
 import shutil
 import subprocess
@@ -91,8 +90,10 @@ def read_release(data: bytes, file: str, *, keyring: Path | None = None, signatu
 def _day(value: str | None) -> datetime.date | None:
     if not value:
         return None
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415  (slow: only with a Release file)
+
     try:
-        return email.utils.parsedate_to_datetime(value.replace("UTC", "+0000")).date()
+        return parsedate_to_datetime(value.replace("UTC", "+0000")).date()
     except (TypeError, ValueError):
         return None
 

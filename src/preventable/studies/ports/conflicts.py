@@ -21,7 +21,7 @@ import numpy as np
 from pysat.solvers import Solver
 
 from preventable.studies.ports.fixpoint import BY_CONFLICT, Propagation
-from preventable.studies.ports.model import ArchiveModel, Flags, Ints, Rows, rows_of
+from preventable.studies.ports.model import ArchiveModel, Flags, Ints, Rows, ascending, distinct, rows_of
 
 
 class Survey(msgspec.Struct, frozen=True):
@@ -43,12 +43,12 @@ class Witnesses:
     def __init__(self, model: ArchiveModel) -> None:
         self.model = model
         pairs = model.conflicts
-        relevant = np.unique(
+        relevant = ascending(
             np.concatenate((pairs.values, np.flatnonzero(np.diff(pairs.starts[: model.n_bin + 1]) > 0)))
         )
         self.relevant: list[int] = relevant.tolist()
         self.bit = {p: i for i, p in enumerate(self.relevant)}
-        self.excludes = [sum(1 << self.bit[q] for q in set(pairs[p].tolist())) for p in self.relevant]
+        self._excludes: dict[int, int] = {}
         own = np.flatnonzero(np.diff(pairs.starts[model.n_bin :]) > 0) + model.n_bin
         self._source_excludes = {s: sum(1 << self.bit[q] for q in set(pairs[s].tolist())) for s in own.tolist()}
         self._bad: dict[int, bool] = {0: False}
@@ -66,7 +66,7 @@ class Witnesses:
         choice = _first_living(model, state.dead)
         switched = np.flatnonzero((choice != before.choice) & (choice >= 0)).astype(np.int32)
         changed = np.zeros(len(state.dead), dtype=np.bool_)
-        front = np.unique(state.need_of.gather(switched))
+        front = ascending(state.need_of.gather(switched))
         vital: list[Ints] = [np.flatnonzero(model.bin_essential)]
         if model.build_essential >= 0:
             vital.append(choice[[model.build_essential]])
@@ -78,7 +78,7 @@ class Witnesses:
             inner = front[front < model.n_bin]
             clauses = state.offer_of.gather(inner)
             owner = np.repeat(inner, np.diff(state.offer_of.starts)[inner])
-            front = np.unique(state.need_of.gather(clauses[choice[clauses] == owner]))
+            front = ascending(state.need_of.gather(clauses[choice[clauses] == owner]))
         if changed[np.concatenate(vital)].any():
             changed[:] = True
         if not changed.any():
@@ -102,14 +102,25 @@ class Witnesses:
             build |= reach[int(choice[model.build_essential])]
         bad = self._is_bad
         look = np.flatnonzero(~state.dead & among)
-        out = [p for p in look[look < n_bin].tolist() if bad(reach[p] | base)]
+        # By identity first: thousands of packages share one number.
+        verdict: dict[int, bool] = {}
+        out = []
+        for p in look[look < n_bin].tolist():
+            bits = reach[p]
+            known = verdict.get(id(bits))
+            if known is None:
+                known = verdict[id(bits)] = bad(bits | base)
+            if known:
+                out.append(p)
         sources = look[look >= n_bin]
         if bad(build):
             return np.array(out + sources.tolist(), dtype=np.int32)
         # Sources: only those that reach something relevant at all, or exclude something themselves.
         child = choice[model.requires.gather(sources)]
         parent = np.repeat(sources, np.diff(model.requires.starts)[sources])
-        touched = np.fromiter((r != 0 for r in reach), np.bool_, n_bin)
+        used = distinct(child[child >= 0], n_bin)
+        touched = np.zeros(n_bin, np.bool_)
+        touched[used] = [reach[p] != 0 for p in used.tolist()]
         hit = (child >= 0) & touched[child]
         totals: dict[int, int] = {s: build for s in self._source_excludes if among[s] and not state.dead[s]}
         for s, p in zip(parent[hit].tolist(), child[hit].tolist(), strict=True):
@@ -147,9 +158,13 @@ class Witnesses:
         for c in _topological(heads, tails, count):
             begin, end = starts[c], starts[c + 1]
             if begin != end:
+                # Most reach what one of their choices reaches: share that number instead of making another.
                 bits = own[c]
                 for t in tail[begin:end]:
-                    bits |= own[t]
+                    more = own[t]
+                    if more and more is not bits:
+                        both = bits | more
+                        bits = more if both == more else bits if both == bits else both
                 own[c] = bits
         out = list(known)
         for node, c in zip(nodes.tolist(), label, strict=True):
@@ -162,7 +177,11 @@ class Witnesses:
             rest, excluded = bits, 0
             while rest:
                 low = rest & -rest
-                excluded |= self.excludes[low.bit_length() - 1]
+                i = low.bit_length() - 1
+                if i not in self._excludes:
+                    others = set(self.model.conflicts[self.relevant[i]].tolist())
+                    self._excludes[i] = sum(1 << self.bit[q] for q in others)
+                excluded |= self._excludes[i]
                 rest ^= low
             known = self._bad[bits] = bool(bits & excluded)
         return known
@@ -234,10 +253,13 @@ def _first_living(model: ArchiveModel, dead: Flags) -> Ints:
     """The first living candidate of each clause, or -1."""
     starts, values = model.candidates.starts, model.candidates.values
     out = np.full(len(starts) - 1, -1, np.int32)
-    position = np.flatnonzero(~dead[values])
-    row = np.searchsorted(starts, position, side="right") - 1
-    first = np.flatnonzero(np.diff(row, prepend=-1))
-    out[row[first]] = values[position[first]]
+    # How many living candidates come before each clause's own: where the first of them stands.
+    alive = ~dead[values]
+    before = np.zeros(len(values) + 1, np.int32)
+    np.cumsum(alive, out=before[1:])
+    begin = before[starts[:-1]]
+    some = before[starts[1:]] > begin
+    out[some] = values[alive][begin[some]]
     return out
 
 
@@ -264,6 +286,26 @@ def _topological(heads: Ints, tails: Ints, count: int) -> Iterable[int]:
     return out
 
 
+_MANY = 1_500
+
+
+class _Tables:
+    """The model's tables as lists, which are quicker to read item by item; worth it for many nodes."""
+
+    def __init__(self, model: ArchiveModel) -> None:
+        self._rows: list[tuple[list[int], list[int]]] = [
+            (r.starts.tolist(), r.values.tolist()) for r in (model.requires, model.candidates)
+        ]
+
+    def requires(self, node: int) -> list[int]:
+        starts, values = self._rows[0]
+        return values[starts[node] : starts[node + 1]]
+
+    def candidates(self, clause: int) -> list[int]:
+        starts, values = self._rows[1]
+        return values[starts[clause] : starts[clause + 1]]
+
+
 class Installer:
     """Can this node be installed (built) in this state, conflicts and all?
 
@@ -275,6 +317,7 @@ class Installer:
         self.model = model
         self._solver = Solver(name="minisat-gh")
         self._told: set[int] = set()
+        self._tables: _Tables | None = None
         self._var: dict[int, int] = {}
         self._node: list[int] = [-1]
         self._absent_of: Propagation | None = None
@@ -302,31 +345,37 @@ class Installer:
         self._node.append(node)
         if node >= 0:
             self._var[node] = number
-        # Whatever a model does not need shall stay out of it.
-        self._solver.set_phases([-number])
         return number
 
-    def _tell(self, node: int) -> None:
-        """Add the clauses of a node and of what its first alternatives bring along."""
-        todo = [node]
+    def _tell(self, nodes: list[int]) -> None:
+        """Add the clauses of nodes and of what their first alternatives bring along."""
+        begin = len(self._node)
+        todo = list(nodes)
         while todo:
             one = todo.pop()
             if one not in self._told:
                 todo.extend(self._tell_one(one))
+        # Whatever a model does not need shall stay out of it.
+        if len(self._node) > begin:
+            self._solver.set_phases([-v for v in range(begin, len(self._node))])
 
     def _tell_one(self, node: int) -> list[int]:
         model, own = self.model, self._variable(node)
         self._told.add(node)
+        if len(self._told) == _MANY:
+            self._tables = _Tables(model)
         likely: list[int] = []
-        clauses = model.requires[node].tolist()
+        tables = self._tables
+        clauses = tables.requires(node) if tables else model.requires[node].tolist()
         if node >= model.n_bin and model.build_essential >= 0:
             clauses.append(model.build_essential)
+        add, variable = self._solver.add_clause, self._variable
         for clause in set(clauses):
-            options = model.candidates[clause].tolist()
-            self._solver.add_clause([-own, *map(self._variable, options)])
+            options = tables.candidates(clause) if tables else model.candidates[clause].tolist()
+            add([-own, *map(variable, options)])
             likely.extend(options[:1])
         for q in model.conflicts[node].tolist():
-            self._solver.add_clause([-own, -self._variable(q)])
+            add([-own, -variable(q)])
         return likely
 
     def witness(self, node: int, state: Propagation) -> list[int] | None:
@@ -335,7 +384,7 @@ class Installer:
         if node < model.n_bin and gone[node]:
             return None
         if node not in self._told:
-            self._tell(node)
+            self._tell([node])
         if self._absent_of is not state or len(self._absent) != int(gone.sum()):
             self._absent_of, self._absent = state, np.flatnonzero(gone).tolist()
         absent = self._absent
@@ -346,12 +395,12 @@ class Installer:
             if not self._solver.solve(assumptions=fixed):
                 return None
             names, n_bin, told = self._node, model.n_bin, self._told
-            used = [p for v in self._solver.get_model() or () if v > 0 and 0 <= (p := names[v]) < n_bin]
+            positive = [v for v in self._solver.get_model() or () if v > 0]
+            used = [p for v in positive if 0 <= (p := names[v]) < n_bin]
             untold = [p for p in used if p not in told]
             if not untold:
                 return used
-            for p in untold:
-                self._tell(p)
+            self._tell(untold)
 
 
 class Baseline(msgspec.Struct, frozen=True):
@@ -379,14 +428,18 @@ def settle_baseline(model: ArchiveModel, witnesses: Witnesses, installer: Instal
     survey = witnesses.survey(state)
     proved: list[int] = []
     proofs: list[list[int]] = []
-    for node in survey.suspects.tolist():
-        if state.dead[node]:
+    open_ = set(survey.suspects.tolist())
+    # Sources first: what is installed for a build is thereby proved installable, too.
+    for node in survey.suspects[::-1].tolist():
+        if state.dead[node] or node not in open_:
             continue
         witness = installer.witness(node, state)
         if witness is None:
             state.kill(np.array([node], np.int32), BY_CONFLICT)
-        else:
-            proved.append(node)
+            continue
+        for found in (node, *(open_.intersection(witness) - {node})):
+            open_.discard(found)
+            proved.append(found)
             proofs.append(witness)
     # A death by conflict makes others choose anew; the proofs already found stay proofs.
     done = set(proved)
@@ -446,7 +499,7 @@ class Settler:
         owner = np.repeat(np.arange(len(base.proved)), np.diff(base.proofs.starts))
         while True:
             before = state.round
-            lost = np.unique(owner[state.dead[base.proofs.values]])
+            lost = ascending(owner[state.dead[base.proofs.values]])
             suspects = set(base.proved[lost].tolist())
             intact = set(base.proved.tolist()) - suspects
             suspects.update(n for n in self.witnesses.resurvey(state, base.survey).tolist() if n not in intact)

@@ -12,10 +12,23 @@ from typing import Self
 
 import numpy as np
 
-from preventable.studies.ports.model import ArchiveModel, Flags, Ints, Rows
+from preventable.studies.ports.model import ArchiveModel, Flags, Ints, Rows, ascending
 
 BY_REMOVAL, BY_CONFLICT = -1, -2
 """``cause`` of a node that was announced dead, and of one whose remaining choices exclude each other."""
+
+
+_MANY = 4_000
+"""From how many on a pass over everything is cheaper than a sort."""
+
+
+def _each_once(values: Ints, width: int) -> Ints:
+    """The distinct values below ``width``, ascending."""
+    if len(values) < _MANY // 8:
+        return ascending(values)
+    mark = np.zeros(width, np.bool_)
+    mark[values] = True
+    return np.flatnonzero(mark).astype(values.dtype)
 
 
 class Propagation:
@@ -91,6 +104,11 @@ class Propagation:
         clauses = self.offer_of.gather(nodes[nodes < self.model.n_bin])
         if not len(clauses):
             return clauses
+        if len(clauses) > _MANY:
+            # One pass over all clauses costs less than sorting the touched ones.
+            every = np.bincount(clauses, minlength=len(self.left)).astype(np.int32)
+            self.left -= every
+            return np.flatnonzero((every > 0) & (self.left == 0)).astype(np.int32)
         touched, times = np.unique(clauses, return_counts=True)
         self.left[touched] -= times.astype(np.int32)
         used_up: Ints = touched[self.left[touched] == 0].astype(np.int32)
@@ -105,9 +123,10 @@ class Propagation:
             if self.immune is not None:
                 fresh &= ~self.immune[nodes]
             nodes, by = nodes[fresh], by[fresh]
-            nodes, where = np.unique(nodes, return_index=True)
+            # Assigned backwards, so that the first of several causes stays.
+            self.cause[nodes[::-1]] = by[::-1]
+            nodes = _each_once(nodes, len(dead))
             self.round += 1
             dead[nodes] = True
-            self.cause[nodes] = by[where]
             self.when[nodes] = self.round
             clauses = self._used_up(nodes)

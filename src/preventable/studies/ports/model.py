@@ -8,7 +8,8 @@ build dependencies, ``build-essential``, and everything requires the packages ma
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import islice
+from itertools import chain, islice
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -16,6 +17,7 @@ import numpy as np
 
 from preventable.readers.debian import BinaryPackage, SourcePackage, builds_for
 from preventable.readers.debian_relations import RelationPool
+from preventable.studies.ports.texts import Texts
 
 Ints = np.ndarray[Any, np.dtype[np.integer[Any]]]
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
@@ -86,7 +88,7 @@ class ArchiveModel(msgspec.Struct, frozen=True):
     architecture: str
     policy: Policy
     bin_name: list[str]
-    bin_version: list[str]
+    bin_version: Sequence[str]
     bin_source: Ints
     """Source node (of the newest version of that name), or -1 when the index of sources has none."""
     bin_source_name: list[str]
@@ -96,8 +98,8 @@ class ArchiveModel(msgspec.Struct, frozen=True):
     bin_essential: Flags
     bin_priority: list[str]
     src_name: list[str]
-    src_version: list[str]
-    src_people: list[str]
+    src_version: Sequence[str]
+    src_people: Sequence[str]
     """Maintainer and uploaders, as written."""
     src_newest: Flags
     src_any: Flags
@@ -108,7 +110,7 @@ class ArchiveModel(msgspec.Struct, frozen=True):
     """Clause to binary packages, in the order of the alternatives."""
     conflicts: Rows
     """Node to binary packages that it cannot be installed together with (for binaries: symmetric)."""
-    clause_text: list[str]
+    clause_text: Texts
     build_essential: int
     """Clause that every source requires, or -1 when the archive has no such package."""
 
@@ -176,11 +178,11 @@ class PoolArrays:
 
 def intern_versions(pool: RelationPool, binaries: Sequence[BinaryPackage], sources: Sequence[SourcePackage]) -> None:
     """Put the packages' own names and versions into the pool; before ``PoolArrays`` is made."""
-    for b in binaries:
-        pool.version(b.version)
-        pool.name(b.name)
-    for s in sources:
-        pool.version(s.version)
+    versions, names = pool.versions, pool.names
+    for version in [p.version for some in (binaries, sources) for p in some if p.version not in versions]:
+        pool.version(version)
+    for name in [b.name for b in binaries if b.name not in names]:
+        pool.name(name)
     pool.field(b"build-essential")
 
 
@@ -209,26 +211,23 @@ def build_model(
     any_here = {f: builds_for(s, architecture, arch_only=True) for f, s in fields.items()}
     here = any_here if policy.arch_only else {f: builds_for(s, architecture) for f, s in fields.items()}
     sources = [s for s in sources if here[s.architecture]]
-    n_bin, n_src = len(binaries), len(sources)
+    n_bin = len(binaries)
     newest, newest_flags = _newest(sources, arrays)
 
     entries = _Entries(binaries, arrays, architecture)
-    b_fields = np.array([(b.depends, b.pre_depends) for b in binaries], dtype=np.int32).reshape(n_bin, 2)
-    s_fields = np.array(
-        [(s.depends, s.depends_arch, 0 if policy.arch_only else s.depends_indep) for s in sources],
-        dtype=np.int32,
-    ).reshape(n_src, 3)
-    b_conflict = np.array([(b.conflicts, b.breaks) for b in binaries], dtype=np.int32).reshape(n_bin, 2)
-    s_conflict = np.array(
-        [(s.conflicts, s.conflicts_arch, 0 if policy.arch_only else s.conflicts_indep) for s in sources],
-        dtype=np.int32,
-    ).reshape(n_src, 3)
+    indep = () if policy.arch_only else ("depends_indep",)
+    b_fields = _fields(binaries, "depends", "pre_depends")
+    s_fields = _fields(sources, "depends", "depends_arch", *indep)
+    indep = () if policy.arch_only else ("conflicts_indep",)
+    b_conflict = _fields(binaries, "conflicts", "breaks")
+    s_conflict = _fields(sources, "conflicts", "conflicts_arch", *indep)
 
     b_req = _of_fields(b_fields, arrays)
     s_req = _of_fields(s_fields, arrays)
     essential_clause = pool.fields[pool.field(b"build-essential")][0]
-    b_used = _distinct(b_req.values, len(pool.clauses))
-    s_used = _distinct(np.append(s_req.values, np.int32(essential_clause)), len(pool.clauses))
+    # In the order of this architecture's own indices: what else the pool holds must not decide ties.
+    b_used = _as_they_come(b_req.values, len(pool.clauses))
+    s_used = _as_they_come(np.append(s_req.values, np.int32(essential_clause)), len(pool.clauses))
     holds = arrays.holding(architecture, policy.profiles)
     b_cand, b_kept = entries.candidates(b_used, np.ones_like(holds), first=False)
     s_cand, s_kept = entries.candidates(s_used, holds, first=policy.first_alternative)
@@ -273,9 +272,18 @@ def build_model(
         requires=requires,
         candidates=candidates,
         conflicts=conflicts,
-        clause_text=[pool.clause_source[c] for c in used],
+        clause_text=Texts.of([pool.clause_source[c] for c in used]),
         build_essential=build_essential,
     )
+
+
+def _fields(
+    packages: Sequence[BinaryPackage] | Sequence[SourcePackage], *names: str
+) -> np.ndarray[tuple[int, int], np.dtype[np.int32]]:
+    """Two or more relation fields of each package, as ids."""
+    ids = chain.from_iterable(map(attrgetter(*names), packages))
+    flat = np.fromiter(ids, np.int32, len(packages) * len(names))
+    return flat.reshape(len(packages), len(names))
 
 
 def _newest(sources: Sequence[SourcePackage], arrays: PoolArrays) -> tuple[dict[str, int], Flags]:
@@ -301,7 +309,7 @@ class _Entries:
         n_bin = len(binaries)
         own_name = np.array([pool.names[b.name] for b in binaries], dtype=np.int32)
         own_rank = arrays.version_rank[np.array([pool.versions[b.version] for b in binaries], dtype=np.int32)]
-        provided = _of_fields(np.array([[b.provides] for b in binaries], dtype=np.int32).reshape(n_bin, 1), arrays)
+        provided = _of_fields(_fields(binaries, "provides", "provides")[:, :1], arrays)
         # A Provides clause is one alternative; only "=" versions mean anything.
         first = arrays.clause_alternatives.starts[provided.values]
         atom = arrays.alternative_atom[first]
@@ -368,7 +376,24 @@ class _Entries:
         return Rows(_starts(np.bincount(row, minlength=len(clauses))), owner.astype(np.int32)), kept
 
 
-def _distinct(values: Ints, width: int) -> Ints:
+def ascending(values: Ints) -> Ints:
+    """The distinct values, ascending; NumPy's own function imports its masked arrays, which takes longer."""
+    ordered = np.sort(values)
+    fresh = np.ones(len(ordered), np.bool_)
+    np.not_equal(ordered[1:], ordered[:-1], out=fresh[1:])
+    return ordered[fresh]
+
+
+def _as_they_come(values: Ints, width: int) -> Ints:
+    """The distinct values below ``width`` in the order of their first occurrence."""
+    place = np.full(width, -1, np.int32)
+    place[values[::-1]] = np.arange(len(values) - 1, -1, -1, dtype=np.int32)
+    found = np.flatnonzero(place >= 0).astype(np.int32)
+    ordered: Ints = found[np.argsort(place[found])]
+    return ordered
+
+
+def distinct(values: Ints, width: int) -> Ints:
     """The distinct values below ``width``, ascending; many times faster than a sort or a hash here."""
     return np.flatnonzero(np.bincount(values, minlength=width)).astype(np.int32)
 

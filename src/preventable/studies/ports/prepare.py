@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from preventable.errors import FormatError, RecordError
-from preventable.readers.debian import BinaryPackage, Index, SourcePackage, read_index
+from preventable.readers.debian import BinaryPackage, Common, Index, SourcePackage, read_index
 from preventable.readers.debian_archive import IndexFile, Snapshot
 from preventable.readers.debian_relations import RelationPool
 from preventable.records import FailedRow
@@ -46,6 +46,9 @@ class Workshop:
         self.pool = RelationPool()
         self._arrays = PoolArrays(self.pool)
         self._sources: list[Index] | None = None
+        self._source_packages: list[SourcePackage] = []
+        self._common = Common() if len(snapshot.packages) > 1 else None
+        self._read_before: dict[str, Index] = {}
 
     def sources(self) -> list[Index]:
         """The indices of sources, read on first use."""
@@ -60,15 +63,37 @@ class Workshop:
 
     def source_packages(self) -> list[SourcePackage]:
         """Every source stanza, each version once."""
-        merged = {(s.name, s.version): s for index in self.sources() for s in index.sources}
-        return list(merged.values())
+        if not self._source_packages:
+            merged = {(s.name, s.version): s for index in self.sources() for s in index.sources}
+            self._source_packages = list(merged.values())
+        return self._source_packages
+
+    def warm(self, architecture: str) -> None:
+        """Read what all architectures share, and one of them, before processes are forked.
+
+        Nothing is read for an architecture whose model the cache has.
+        """
+        files, key = self._inputs(architecture)
+        if self.folder is not None and storage.has(self.folder, key):
+            return
+        self.sources()
+        for file in files:
+            arch = None if file.architecture == "all" else architecture
+            self._read_before[file.digest] = self._read(file, "Packages", arch)
+        intern_versions(self.pool, [b for i in self._read_before.values() for b in i.binaries], self.source_packages())
+        self._arrays.grow()
+
+    def _inputs(self, arch: str) -> tuple[list[IndexFile], str]:
+        """The indices of an architecture, and the name of its model in the cache."""
+        files = [*self.snapshot.packages.get(arch, ()), *self.snapshot.packages.get("all", ())]
+        digests = [f.digest for f in (*self.snapshot.sources, *files)]
+        key = storage.key_of(self.snapshot.suite, arch, self.policy, digests, conflicts=self.conflicts)
+        return files, key
 
     def prepare(self, architectures: Sequence[str]) -> Iterator[Prepared]:
         """The model of each architecture, from the cache or made now."""
         for arch in architectures:
-            files = [*self.snapshot.packages.get(arch, ()), *self.snapshot.packages.get("all", ())]
-            digests = [f.digest for f in (*self.snapshot.sources, *files)]
-            key = storage.key_of(self.snapshot.suite, arch, self.policy, digests, conflicts=self.conflicts)
+            files, key = self._inputs(arch)
             if self.folder is not None:
                 found = storage.load(self.folder, key)
                 if found is not None:
@@ -102,7 +127,13 @@ class Workshop:
         return Prepared(model, baseline, failed, warnings, sum(i.duplicate for i in (*of_sources, *of_packages)))
 
     def _read(self, file: IndexFile, kind: str, arch: str | None = None) -> Index:
-        index = read_index(file.plain(), file.name, self.pool, architecture=arch)
+        if file.digest in self._read_before:
+            return self._read_before.pop(file.digest)
+        data, index = file.plain(), None
+        if self._common is not None and kind == "Packages":
+            index = self._common.read(data, file.name, self.pool, arch)
+        if index is None:
+            index = read_index(data, file.name, self.pool, architecture=arch)
         if index.kind != kind:
             raise FormatError(f"an index of {index.kind} where one of {kind} was expected", file=file.name)
         self._complain(index.failed)

@@ -145,8 +145,8 @@ def _scenario(
     answer.limits.extend(_consequences(model, outcome))
     base = [s for s in _base_sources(model, baseline, outcome) if s not in roots]
     if base:
-        first = min(outcome.first_round.get(names.newest[s], 0) for s in base)
-        earliest = [s for s in base if outcome.first_round.get(names.newest[s], 0) == first]
+        first = min(int(outcome.fell[names.newest[s]]) for s in base)
+        earliest = [s for s in base if outcome.fell[names.newest[s]] == first]
         answer.limits.append(
             f"on {model.architecture} round {first} takes {', '.join(earliest[:6])}"
             f"{', …' if earliest[6:] else ''}, which builds part of build-essential or Essential, and so "
@@ -155,9 +155,7 @@ def _scenario(
         )
         again = _kept(model, names, (*question.keep, *base))
         other = play(model, baseline, scenario, witnesses, installer, immune=again)
-        answer.with_base_kept = [
-            {**_row(model, level, scope), "kept": base} for level in other.levels.values()
-        ]
+        answer.with_base_kept = [{**_row(model, level, scope), "kept": base} for level in other.levels.values()]
     if question.hubs and len(outcome.levels["full"].sources) > 1:
         answer.hubs = [
             {"suite": model.suite, "arch": model.architecture, **msgspec.structs.asdict(h)}
@@ -167,9 +165,7 @@ def _scenario(
         answer.reasons = _reasons(model, baseline, outcome, names, question, scope)
         if question.reasons:
             for row in answer.rows:
-                row["reasons"] = [
-                    r for r in answer.reasons if r["level"] == row["level"] or row["level"] == "full"
-                ]
+                row["reasons"] = [r for r in answer.reasons if r["level"] == row["level"] or row["level"] == "full"]
     for name in dict.fromkeys((*question.remove, *question.requires)):
         answer.bootstrap.extend(bootstraps(model, baseline, names, name))
 
@@ -180,7 +176,8 @@ def _kept(model: ArchiveModel, names: Names, keep: Sequence[str]) -> Flags | Non
     nodes = [node for name in keep if (node := names.source(name)) is not None]
     immune = np.zeros(model.n_bin + model.n_src, dtype=np.bool_)
     immune[nodes] = True
-    immune[: model.n_bin] = np.isin(model.bin_source, nodes)
+    # A binary without a source has -1 there, which would read the last node.
+    immune[: model.n_bin] = immune[model.bin_source] & (model.bin_source >= 0)
     return immune
 
 
@@ -245,11 +242,11 @@ def _reasons(
             for i in outcome.levels["full"].binaries.tolist()
             if model.bin_essential[i] or model.bin_priority[i] in ("required", "important")
         ]
-        nodes = sorted([*vital, *sources], key=lambda n: (outcome.first_round[n], n < model.n_bin, n))
+        nodes = sorted([*vital, *sources], key=lambda n: (int(outcome.fell[n]), n < model.n_bin, n))
         nodes = nodes[:_REASONS_MOST]
     out = []
     for node in dict.fromkeys(nodes):
-        number = outcome.first_round.get(node)
+        number = int(outcome.fell[node]) or None
         broken = bool(baseline.state.dead[node]) and number is None
         steps = chain(model, baseline, outcome, node)
         out.append(
@@ -292,9 +289,7 @@ def _limits(model: ArchiveModel) -> list[str]:
             "index of sources: indices of different suites or dates may be mixed, or a component is missing"
         )
     if model.build_essential < 0:
-        out.append(
-            f"{model.suite}:{model.architecture} has no build-essential package: builds are judged without it"
-        )
+        out.append(f"{model.suite}:{model.architecture} has no build-essential package: builds are judged without it")
     if not model.bin_essential.any():
         out.append(f"{model.suite}:{model.architecture} marks no package Essential")
     return out

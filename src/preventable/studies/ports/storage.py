@@ -23,8 +23,9 @@ from preventable.records import METHOD_VERSION, FailedRow
 from preventable.studies.ports.conflicts import Baseline, Survey
 from preventable.studies.ports.fixpoint import Propagation
 from preventable.studies.ports.model import ArchiveModel, Policy, Rows
+from preventable.studies.ports.texts import Texts
 
-_FORMAT = 1
+_FORMAT = 2
 _NAMES = [
     "bin_name",
     "bin_version",
@@ -35,6 +36,8 @@ _NAMES = [
     "src_people",
     "clause_text",
 ]
+_SELDOM = {"bin_version", "src_version", "src_people", "clause_text"}
+"""Of these few items are asked for, if any."""
 _ARRAYS = ["bin_source", "bin_all", "bin_stale", "bin_essential", "src_newest", "src_any"]
 _ROWS = ["requires", "candidates", "conflicts"]
 
@@ -68,6 +71,11 @@ def key_of(suite: str, architecture: str, policy: Policy, digests: Sequence[str]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
+def has(folder: Path, key: str) -> bool:
+    """Is there a model of that name?"""
+    return (folder / f"{key}.model").is_file()
+
+
 def save(folder: Path, key: str, prepared: Prepared) -> None:
     """Write a model; a full or read-only disk is no error, since the cache is only a convenience."""
     model, base = prepared.model, prepared.baseline
@@ -94,7 +102,7 @@ def save(folder: Path, key: str, prepared: Prepared) -> None:
         "failed": msgspec.to_builtins(prepared.failed),
         "warnings": msgspec.to_builtins(prepared.warnings),
         # Names never hold a newline: they are single-line fields.
-        "names": {name: "\n".join(getattr(model, name)) for name in _NAMES},
+        "names": {name: Texts.of(getattr(model, name)).joined for name in _NAMES},
         "arrays": {name: [a.dtype.str, a.tobytes()] for name, a in arrays.items()},
         "bits": [bits.to_bytes((bits.bit_length() + 7) // 8, "little") for bits in distinct],
     }
@@ -116,8 +124,13 @@ def load(folder: Path, key: str) -> Prepared | None:
         if document["format"] != _FORMAT:
             return None
         arrays = {name: np.frombuffer(raw, dtype=np.dtype(kind)) for name, (kind, raw) in document["arrays"].items()}
+        counts = {
+            "bin": len(arrays["bin_all"]),
+            "src": len(arrays["src_any"]),
+            "cla": len(arrays["candidates.starts"]) - 1,
+        }
         names = {
-            name: joined.split("\n") if joined or len(arrays["bin_all" if name[0] == "b" else "src_any"]) else []
+            name: Texts(joined, counts[name[:3]]) if name in _SELDOM else Texts(joined, counts[name[:3]]).items
             for name, joined in document["names"].items()
         }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import warnings
 from collections.abc import Callable, Sequence
@@ -41,20 +42,29 @@ class Findings(msgspec.Struct):
 class Job(msgspec.Struct, frozen=True):
     """Some architectures of one snapshot."""
 
-    snapshot: Snapshot
+    shop: int
+    """Which of the workshops."""
     architectures: tuple[str, ...]
-    policy: Policy
-    folder: Path | None
-    question: Question
-    strict: bool
 
 
-def work(job: Job) -> Findings:
+_inherited: list[tuple[Sequence[Workshop], Question]] = []
+"""In a forked process: the workshops, with all that was read before the fork."""
+
+
+def _inherit(shops: Sequence[Workshop], question: Question) -> None:
+    gc.disable()
+    _inherited.append((shops, question))
+
+
+def _work_forked(job: Job) -> Findings:
+    return work(job, *_inherited[-1])
+
+
+def work(job: Job, shops: Sequence[Workshop], question: Question) -> Findings:
     """Answer for the architectures of one job, one after the other, over one pool of relations."""
     out = Findings()
-    shop = Workshop(job.snapshot, job.policy, job.folder, conflicts=job.question.conflicts, strict=job.strict)
-    for prepared in shop.prepare(job.architectures):
-        out.answers.append(ask(prepared, job.question))
+    for prepared in shops[job.shop].prepare(job.architectures):
+        out.answers.append(ask(prepared, question))
         out.failed.extend(r for r in prepared.failed if r not in out.failed)
         out.warnings.extend(r for r in prepared.warnings if r not in out.warnings)
         out.duplicate = max(out.duplicate, prepared.duplicate)
@@ -80,9 +90,30 @@ def survey(
         workers: processes at most; by default one per core, and one only for small indices.
         done: told the number of architectures answered.
     """
+    collects = gc.isenabled()
+    # Millions of small objects and not one cycle: looking for cycles takes a tenth of the time.
+    gc.disable()
+    try:
+        return _survey(snapshots, architectures, policy, folder, question, strict, workers, done)
+    finally:
+        if collects:
+            gc.enable()
+
+
+def _survey(
+    snapshots: Sequence[Snapshot],
+    architectures: Sequence[str],
+    policy: Policy,
+    folder: Path | None,
+    question: Question,
+    strict: bool,
+    workers: int | None,
+    done: Callable[[int], None],
+) -> Findings:
     findings = Findings()
     jobs: list[Job] = []
-    for snapshot in snapshots:
+    shops = [Workshop(s, policy, folder, conflicts=question.conflicts, strict=strict) for s in snapshots]
+    for number, snapshot in enumerate(snapshots):
         have = [a for a in snapshot.packages if a != "all"] or (
             ["all"] if "all" in snapshot.packages and not architectures else []
         )
@@ -93,11 +124,11 @@ def survey(
         if size < _WORTH_A_PROCESS_BYTES:
             count = min(count, 1)
         for i in range(count):
-            jobs.append(Job(snapshot, tuple(present[i::count]), policy, folder, question, strict))
+            jobs.append(Job(number, tuple(present[i::count])))
         for arch in wanted:
             if arch not in present:
                 snapshot.missing.setdefault(arch, f"no index of packages for {arch} was given")
-    if len(jobs) > 1 and any(sum(f.size for f in j.snapshot.sources) > _WORTH_A_PROCESS_BYTES for j in jobs):
+    if len(jobs) > 1 and any(sum(f.size for f in s.sources) > _WORTH_A_PROCESS_BYTES for s in snapshots):
         import multiprocessing  # noqa: PLC0415  (slow: only for several architectures)
         from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415
 
@@ -105,22 +136,25 @@ def survey(
             # NumPy's idle threads make newer Pythons warn about fork; the children start none of theirs.
             warnings.simplefilter("ignore", DeprecationWarning)
             context = multiprocessing.get_context("fork")
-            with ProcessPoolExecutor(min(workers or os.cpu_count() or 1, len(jobs)), context) as pool:
-                for job, found in zip(jobs, pool.map(work, jobs), strict=True):
+            for i, shop in enumerate(shops):
+                own = [j.architectures for j in jobs if j.shop == i]
+                if len(own) > 1:
+                    shop.warm(own[0][0])
+            size = min(workers or os.cpu_count() or 1, len(jobs))
+            with ProcessPoolExecutor(size, context, _inherit, (shops, question)) as pool:
+                for job, found in zip(jobs, pool.map(_work_forked, jobs), strict=True):
                     findings.merge(found)
                     done(len(job.architectures))
     else:
         for job in jobs:
-            findings.merge(work(job))
+            findings.merge(work(job, shops, question))
             done(len(job.architectures))
     for snapshot in snapshots:
         if snapshot.missing:
             findings.merge(_without_packages(snapshot, policy, question, findings.answers, strict=strict))
     order = {(s.suite, a): (i, j) for i, s in enumerate(snapshots) for j, a in enumerate(architectures)}
     suites = {s.suite: i for i, s in enumerate(snapshots)}
-    findings.answers.sort(
-        key=lambda a: (suites[a.suite], order.get((a.suite, a.architecture), (0, 0)), a.architecture)
-    )
+    findings.answers.sort(key=lambda a: (suites[a.suite], order.get((a.suite, a.architecture), (0, 0)), a.architecture))
     return findings
 
 
@@ -163,9 +197,7 @@ def _without_packages(
             }
             if level == "one":
                 if question.requires and not question.remove:
-                    row["sources_unbuildable"] = sum(
-                        1 for p in question.packages if p.removeprefix("src:") in known
-                    )
+                    row["sources_unbuildable"] = sum(1 for p in question.packages if p.removeprefix("src:") in known)
                 elif question.remove:
                     row["sources_unbuildable"] = len(needs)
             answer.rows.append(row)

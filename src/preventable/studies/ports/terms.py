@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import compress
 from typing import Any, Literal
 
 import msgspec
@@ -63,7 +64,9 @@ class Names:
 
     def __init__(self, model: ArchiveModel) -> None:
         self.model = model
-        self.newest = {model.src_name[i]: i + model.n_bin for i in np.flatnonzero(model.src_newest).tolist()}
+        newest = np.flatnonzero(model.src_newest)
+        names = compress(model.src_name, model.src_newest.tolist())
+        self.newest = dict(zip(names, (newest + model.n_bin).tolist(), strict=True))
         self._binaries: dict[str, list[int]] = {}
         self._built: dict[str, list[int]] = {}
 
@@ -127,15 +130,13 @@ class Names:
         plain = name.removeprefix("src:").removeprefix("bin:")
         if self.nodes(name) or self.tool(name):
             return True
-        return any(
-            plain in text and plain in re.split(r"[ |,:()\[\]<>]+", text) for text in self.model.clause_text
-        )
+        return any(plain in text and plain in re.split(r"[ |,:()\[\]<>]+", text) for text in self.model.clause_text)
 
     def providers(self, name: str) -> list[int]:
         """Binary packages that stand in for a name: they meet some clause that asks for it alone."""
         found = set()
-        for clause, text in enumerate(self.model.clause_text):
-            if text.startswith(name) and "|" not in text and _FIRST_NAME.match(text)[0] == name:  # type: ignore[index]  # a clause begins with a name
+        for clause, text in self.model.clause_text.beginning(name):
+            if "|" not in text and _FIRST_NAME.match(text)[0] == name:  # type: ignore[index]  # a clause begins with a name
                 found.update(self.model.candidates[clause].tolist())
         return sorted(i for i in found if self.model.bin_name[i] != name)
 
@@ -152,9 +153,7 @@ def tool_facts(
     if names.binaries(plain):
         living = [i for i in names.binaries(plain) if not baseline.state.dead[i]]
     mine = set(own)
-    others = sorted(
-        {model.bin_name[i] for i in names.providers(plain) if i not in mine and not baseline.state.dead[i]}
-    )
+    others = sorted({model.bin_name[i] for i in names.providers(plain) if i not in mine and not baseline.state.dead[i]})
     return {
         "suite": model.suite,
         "arch": model.architecture,
