@@ -34,20 +34,24 @@ def study_options(function: F) -> F:
     return function
 
 
+_SECTIONS = {"advisories", "compare", "pairs", "claims"}
+"""A case file here that has none of these (one for the gate alone) says nothing about records."""
+
+
 def case_at(case: Path | None, feeds: Sequence[str] = ()) -> tuple[CaseFile | None, Path]:
     """The case file and the directory that its names are relative to.
 
     Without a case file there are defaults; without feeds too it is the embedded Linux case.
     """
     path = case / "preventable.toml" if case is not None and case.is_dir() else case
-    if path is None:
-        path = find_case_file(Path())
-        if path is None and not feeds:
-            click.echo("no case and no feeds were given: using the embedded facts about Linux", err=True)
-            return parse_case(*text_of(EMBEDDED_CASE, Path())), Path()
-        if path is None:
-            return None, Path()
-    return read_case_file(path), path.parent
+    if path is not None:
+        return read_case_file(path), path.parent
+    found = find_case_file(Path())
+    here = read_case_file(found) if found is not None else None
+    if not feeds and (here is None or not _SECTIONS & here.sections.keys()):
+        click.echo("no case and no feeds were given: using the embedded facts about Linux", err=True)
+        return parse_case(*text_of(EMBEDDED_CASE, Path())), Path()
+    return here, found.parent if found is not None else Path()
 
 
 def feeds_of(case: CaseFile | None, base: Path, given: Sequence[str]) -> list[str]:
