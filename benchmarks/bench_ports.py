@@ -76,9 +76,7 @@ def run(directory: str | None = None, tool: str = "rustc") -> list[dict[str, Any
         if shutil.which("dose-builddebcheck"):
             dose = ["dose-builddebcheck", "--deb-native-arch=amd64", "-f", amd64, sources]
             dose_cpu, _, dose_peak = spent(dose)
-            rows.append(
-                row("CPU of dose, one step / all levels here", dose_cpu / own_cpu, 12, "×", at_least=True)
-            )
+            rows.append(row("CPU of dose, one step / all levels here", dose_cpu / own_cpu, 12, "×", at_least=True))
             rows.append(row("memory of dose / here", dose_peak / own_peak, 1, "×", at_least=True))
         else:
             rows.append(skipped("CPU against dose", "dose-builddebcheck is not installed"))
@@ -104,7 +102,4 @@ def run(directory: str | None = None, tool: str = "rustc") -> list[dict[str, Any
 
 if __name__ == "__main__":
     for result in run(*sys.argv[1:]):
-        print(
-            f"{result['name']:<45} {result['measured']} {result['unit']}  "
-            f"bar {result['bar']}  {result['verdict']}"
-        )
+        print(f"{result['name']:<45} {result['measured']} {result['unit']}  bar {result['bar']}  {result['verdict']}")

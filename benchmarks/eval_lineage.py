@@ -2,6 +2,9 @@
 
     python benchmarks/eval_lineage.py --generated 500
     python benchmarks/eval_lineage.py --repo PATH [--files N] [--glob 'lib/*.[ch]' --glob 'src/*.[ch]']
+                                      [--kept DIRECTORY] [--processes N]
+
+With ``--kept`` what git blame said is kept in a directory and read from there the next time.
 
 Like options: last touched against ``git blame``, substantive against ``git blame -w`` (with
 ``--ignore-revs-file`` where the last commit has one: not compared, the two pair lines differently).
@@ -10,6 +13,7 @@ Like options: last touched against ``git blame``, substantive against ``git blam
 from __future__ import annotations
 
 import argparse
+import hashlib
 import random
 import re
 import sys
@@ -29,14 +33,27 @@ from preventable.stats.prevalence import wilson
 AGES = (("last_touched", ()), ("substantive", ("-w",)))
 
 
-def compare(path: Path, files: list[tuple[bytes, FileLines]], ids: list[str]) -> list[tuple[str, bytes, int, str, str]]:
+def asked(path: Path, name: bytes, options: tuple[str, ...], revision: str, kept: Path | None) -> list[str]:
+    """What ``git blame`` says, from the directory of what it said before if it is there."""
+    if kept is None:
+        return blame(path, name, *options, revision=revision)
+    key = hashlib.sha256(b"\0".join((revision.encode(), *(o.encode() for o in options), name))).hexdigest()
+    file = kept / key
+    if not file.exists():
+        file.write_text("\n".join(blame(path, name, *options, revision=revision)))
+    return file.read_text().split()
+
+
+def compare(
+    path: Path, files: list[tuple[bytes, FileLines]], ids: list[str], kept: Path | None = None, processes: int = 2
+) -> list[tuple[str, bytes, int, str, str]]:
     """Differences as (age, path, line, blame's commit, ours)."""
 
     def one(item: tuple[bytes, FileLines]) -> list[tuple[str, bytes, int, str, str]]:
         name, lines = item
         found = []
         for (age, options), ours in zip(AGES, lines, strict=True):
-            theirs = blame(path, name, *options, revision=ids[-1])
+            theirs = asked(path, name, options, ids[-1], kept)
             assert len(theirs) == len(ours), (name, len(theirs), len(ours))
             for number, (index, commit) in enumerate(zip(ours, theirs, strict=True), 1):
                 mine = ids[index] if index != UNKNOWN else "unknown"
@@ -44,7 +61,7 @@ def compare(path: Path, files: list[tuple[bytes, FileLines]], ids: list[str]) ->
                     found.append((age, name, number, commit, mine))
         return found
 
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(processes) as pool:
         return [difference for part in pool.map(one, files) for difference in part]
 
 

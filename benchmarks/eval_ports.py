@@ -56,9 +56,7 @@ def without(packages: bytes, tool: str) -> bytes:
     itself = re.compile(rb"^Package: " + re.escape(tool.encode()) + rb"$", re.M)
     source = re.compile(rb"^Source: ", re.M)
     return b"\n\n".join(
-        s
-        for s in packages.split(b"\n\n")
-        if not wanted.search(s) and not (itself.search(s) and not source.search(s))
+        s for s in packages.split(b"\n\n") if not wanted.search(s) and not (itself.search(s) and not source.search(s))
     )
 
 
@@ -67,13 +65,10 @@ def main(sources: str, packages: str, arch: str, *tools: str) -> int:
     if shutil.which("dose-builddebcheck") is None:
         print("skipped: dose-builddebcheck is not installed")
         return 0
-    prepared = next(
-        iter(Workshop(from_files([Path(sources), Path(packages)], "eval"), Policy(), None).prepare([arch]))
-    )
+    prepared = next(iter(Workshop(from_files([Path(sources), Path(packages)], "eval"), Policy(), None).prepare([arch])))
     model, base = prepared.model, prepared.baseline
     newest = {
-        (model.src_name[i], model.src_version[i]): i + model.n_bin
-        for i in np.flatnonzero(model.src_newest).tolist()
+        (model.src_name[i], model.src_version[i]): i + model.n_bin for i in np.flatnonzero(model.src_newest).tolist()
     }
     before = dose(Path(packages), Path(sources), arch)
     own_before = {

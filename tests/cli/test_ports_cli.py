@@ -148,9 +148,7 @@ def test_lists_after_one_option(indices: Path) -> None:
 
 
 def test_today(indices: Path) -> None:
-    done = run(
-        indices, "apt", "--requires", "rustc", "--today", *files(indices, "amd64", "m68k"), "--format", "json"
-    )
+    done = run(indices, "apt", "--requires", "rustc", "--today", *files(indices, "amd64", "m68k"), "--format", "json")
     found = {r["arch"]: r for r in rows(done)}
     assert found["amd64"]["sources_direct"] == 2
     needs = {n["arch"]: n for n in json.loads(done.stdout)["needs"]}

@@ -89,12 +89,8 @@ class Generator:
             if self.chance(0.2):
                 more["Build_Conflicts"] = self.atom()
             arch = self.random.choice(["any", "any", "all", "any all", "linux-any", "armhf"])
-            sources.append(
-                made.source(name, ", ".join(n for n in needs if n), arch=arch, version=version, **more)
-            )
-            packages += [
-                self.binary(b, s, version) for b, s in self.all if s == name and not self.chance(0.1)
-            ]
+            sources.append(made.source(name, ", ".join(n for n in needs if n), arch=arch, version=version, **more))
+            packages += [self.binary(b, s, version) for b, s in self.all if s == name and not self.chance(0.1)]
         return sources, packages
 
     def binary(self, name: str, src: str, version: str) -> str:

@@ -104,9 +104,7 @@ def _split(values: Sequence[str]) -> tuple[str, ...]:
     metavar="TOOL",
     help="Suppose that TOOL (its source's binaries) is missing altogether.",
 )
-@click.option(
-    "--today", is_flag=True, help="Suppose nothing: who has the tool, and who needs it, as things stand."
-)
+@click.option("--today", is_flag=True, help="Suppose nothing: who has the tool, and who needs it, as things stand.")
 @click.option(
     "--dependency",
     type=click.Choice(["build", "run"]),
@@ -122,9 +120,7 @@ def _split(values: Sequence[str]) -> tuple[str, ...]:
     metavar="SUITE",
     help="Suite to fetch, or to take from a directory.",
 )
-@click.option(
-    "--arch", "-a", "arches", multiple=True, metavar="ARCH…", help="Architectures; all there are by default."
-)
+@click.option("--arch", "-a", "arches", multiple=True, metavar="ARCH…", help="Architectures; all there are by default.")
 @click.option(
     "--without-toolchain",
     multiple=True,
@@ -167,21 +163,13 @@ def _split(values: Sequence[str]) -> tuple[str, ...]:
     help="Which alternatives of a build dependency count: any, or the first as on Debian's builders.",
 )
 @click.option("--arch-only", is_flag=True, help="Architecture-dependent builds: without Build-Depends-Indep.")
-@click.option(
-    "--ignore-conflicts", is_flag=True, help="Do not ask whether packages can be installed together."
-)
-@click.option(
-    "--keep", multiple=True, metavar="SOURCE", help="Suppose that SOURCE stays buildable whatever happens."
-)
+@click.option("--ignore-conflicts", is_flag=True, help="Do not ask whether packages can be installed together.")
+@click.option("--keep", multiple=True, metavar="SOURCE", help="Suppose that SOURCE stays buildable whatever happens.")
 @click.option("--only", multiple=True, metavar="PACKAGE", help="Count and explain only these packages.")
-@click.option(
-    "--maintainer", multiple=True, metavar="TEXT", help="Count and explain only packages of this maintainer."
-)
+@click.option("--maintainer", multiple=True, metavar="TEXT", help="Count and explain only packages of this maintainer.")
 @click.option("--reasons", is_flag=True, help="Add the chain of reasons of each lost package (JSON).")
 @click.option("--why", multiple=True, metavar="PACKAGE", help="The chain of reasons of one package.")
-@click.option(
-    "--hubs", type=click.IntRange(0, 50), default=5, show_default=True, help="How many hubs to name."
-)
+@click.option("--hubs", type=click.IntRange(0, 50), default=5, show_default=True, help="How many hubs to name.")
 @click.option("--no-cache", is_flag=True, help="Neither read nor write the cache of models and indices.")
 @click.option("--strict", is_flag=True, help="A record that cannot be read is an error.")
 @output.format_option()
@@ -246,9 +234,7 @@ def command(
             hint="Say --requires TOOL (PACKAGE starts to need it) or --remove TOOL (it is missing)",
         )
     if question.requires and not packages and not today:
-        raise UsageError(
-            "--requires needs the PACKAGE that starts to need the tool", hint="Or ask --remove TOOL"
-        )
+        raise UsageError("--requires needs the PACKAGE that starts to need the tool", hint="Or ask --remove TOOL")
     wanted = tuple(check_architecture(a) for a in _split(arches))
     policy = Policy(tuple(sorted(_split(profile))), alternatives == "first", arch_only)
     folder = None if no_cache else cache_folder()
@@ -341,9 +327,7 @@ def _check_names(question: Question, findings: Findings) -> None:
             )
 
 
-def _write(
-    snapshots: Sequence[Snapshot], findings: Findings, question: Question, policy: Policy, fmt: str
-) -> int:
+def _write(snapshots: Sequence[Snapshot], findings: Findings, question: Question, policy: Policy, fmt: str) -> int:
     answers = findings.answers
     rows: list[dict[str, Any]] = [r for a in answers for r in (a.today if question.today else a.rows)]
     limits = list(dict.fromkeys(limit for a in answers for limit in a.limits))
@@ -351,9 +335,7 @@ def _write(
         click.echo(f"preventable: {row.file}: {row.record or '?'}: {row.field}: {row.reason}", err=True)
     for limit in limits:
         click.echo(f"preventable: note: {limit}", err=True)
-    partial = bool(findings.failed) or any(
-        r.get("sources_need", r.get("binaries_uninstallable")) is None for r in rows
-    )
+    partial = bool(findings.failed) or any(r.get("sources_need", r.get("binaries_uninstallable")) is None for r in rows)
     if fmt == "json":
         output.write_json(
             output.envelope(
@@ -411,9 +393,7 @@ def _tell_more(findings: Findings, question: Question) -> None:
             click.echo(f"  {member.replace('_', ' ')}: {_word(need[member])}")
         for path in need["paths"]:
             click.echo("  " + "\n    → ".join(f"{s['package']} {s['why']}" for s in path["chain"]))
-    for reason in (
-        (r for a in findings.answers for r in a.reasons) if question.why or question.reasons else ()
-    ):
+    for reason in (r for a in findings.answers for r in a.reasons) if question.why or question.reasons else ():
         click.echo(
             f"\n{reason['package']} on {reason['suite']}:{reason['arch']}: {reason['status']}"
             + (f" in round {reason['round']}" if reason["round"] else "")

@@ -154,9 +154,7 @@ def from_files(
     return snapshot
 
 
-def add_index(
-    snapshot: Snapshot, path: Path, kind: str | None = None, memo: DigestMemo | None = None
-) -> None:
+def add_index(snapshot: Snapshot, path: Path, kind: str | None = None, memo: DigestMemo | None = None) -> None:
     """Put one file into a snapshot, checked against a Release file above it if there is one."""
     known = memo.get(path) if memo else None
     if known:

@@ -88,9 +88,7 @@ def test_every_compression_reads_the_same(pack: object) -> None:
     assert decompress(packed, "Packages") == PACKAGES
 
 
-@pytest.mark.parametrize(
-    "pack", [lzma.compress, gzip.compress, bz2.compress, zstandard.ZstdCompressor().compress]
-)
+@pytest.mark.parametrize("pack", [lzma.compress, gzip.compress, bz2.compress, zstandard.ZstdCompressor().compress])
 def test_a_truncated_stream_is_an_error(pack: object) -> None:
     packed = pack(PACKAGES * 50)  # type: ignore[operator]  # one of the callables above
     with pytest.raises(ArchiveError, match="damaged or truncated"):

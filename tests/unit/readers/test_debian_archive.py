@@ -177,8 +177,6 @@ def test_the_digest_memo_notices_changes(tmp_path: Path) -> None:
     memo.save()
     again = DigestMemo(tmp_path / "memo")
     assert again.get(file) is not None
-    assert (
-        from_files([file], "x", memo=again).packages["amd64"][0].digest == first.packages["amd64"][0].digest
-    )
+    assert from_files([file], "x", memo=again).packages["amd64"][0].digest == first.packages["amd64"][0].digest
     file.write_bytes(PACKAGES.replace(b"Version: 1", b"Version: 2"))
     assert again.get(file) is None

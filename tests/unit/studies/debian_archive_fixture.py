@@ -27,9 +27,7 @@ def source(name: str, needs: str = "", *, arch: str = "any", version: str = "1",
     return "\n".join(lines)
 
 
-def binary(
-    name: str, needs: str = "", *, src: str = "", arch: str = "amd64", version: str = "1", **more: str
-) -> str:
+def binary(name: str, needs: str = "", *, src: str = "", arch: str = "amd64", version: str = "1", **more: str) -> str:
     """A stanza of Packages."""
     lines = [f"Package: {name}", f"Version: {version}", f"Architecture: {arch}", f"Source: {src or name}"]
     if needs:

@@ -77,9 +77,7 @@ def test_04_run_time_dependencies_of_each_architecture(tmp_path: Path) -> None:
     for arch, needs, expected in (("amd64", "sqv", True), ("m68k", "gpgv", False)):
         folder = tmp_path / arch
         folder.mkdir()
-        packages = [binary(n, arch=arch) for n in ("rustc", "sqv", "gpgv")] + [
-            binary("apt", needs, arch=arch)
-        ]
+        packages = [binary(n, arch=arch) for n in ("rustc", "sqv", "gpgv")] + [binary("apt", needs, arch=arch)]
         p = prepare(folder, sources, packages, arch=arch)
         assert ("apt" in lost(p, remove(p, "rustc"))[1]) is expected
 
@@ -210,9 +208,7 @@ def test_14_native_and_any(tmp_path: Path) -> None:
         source("d", "tool:arm64"),
         source("e", "tool:amd64"),
     ]
-    p = prepare(
-        tmp_path, sources, [binary("tool", Multi_Arch="allowed"), binary("plain", Multi_Arch="foreign")]
-    )
+    p = prepare(tmp_path, sources, [binary("tool", Multi_Arch="allowed"), binary("plain", Multi_Arch="foreign")])
     assert broken(p) == {"src:c", "src:d"}
 
 
@@ -249,9 +245,7 @@ def test_17_build_essential_and_essential_are_implied(tmp_path: Path) -> None:
     """Every source needs build-essential; everything needs what is Essential."""
     be = "Package: build-essential\nVersion: 2\nArchitecture: amd64\nDepends: gcc\nFilename: x"
     p = prepare(tmp_path, [source("gcc"), source("s")], [be, binary("gcc"), binary("b")])
-    p2 = prepare(
-        tmp_path, [source("t"), source("s")], [binary("t"), binary("base", "t", Essential="yes"), binary("b")]
-    )
+    p2 = prepare(tmp_path, [source("t"), source("s")], [binary("t"), binary("base", "t", Essential="yes"), binary("b")])
     # The old build-essential of the fixture stays installable, so the newer one's loss harms nobody.
     assert lost(p, remove(p, "gcc"))[0] == set()
     outcome = lost(p2, remove(p2, "t"))
@@ -309,9 +303,7 @@ def test_a_package_that_starts_to_need_a_tool(tmp_path: Path) -> None:
     assert [s["package"] for s in chain] == ["src:user", "apt", "src:apt"]
     run = ask(p, Question(packages=("apt",), requires=("rustc",), without=("amd64",), dependency="run"))
     assert run.rows[0]["binaries_uninstallable"] == 2
-    assert run.rows[0]["sources_unbuildable"] == 1, (
-        "user can no longer be built, since apt cannot be installed"
-    )
+    assert run.rows[0]["sources_unbuildable"] == 1, "user can no longer be built, since apt cannot be installed"
 
 
 def test_today_tells_paths(tmp_path: Path) -> None:

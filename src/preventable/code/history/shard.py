@@ -30,7 +30,7 @@ from preventable.code.history.respacing import Respacer
 from preventable.code.history.sections import Lookahead, Sections
 from preventable.errors import RepositoryError
 
-FRAME_CHANGES = 4000
+FRAME_CHANGES = 6000
 """A frame is sent once it holds this many changes: bounds memory on commits of many files."""
 DIFF = ("diff-tree", "--stdin", "-r", "-p", "-U0", "-M", "-l1000", "--root", "--always", "--full-index",
         "--no-textconv", "--no-ext-diff", "--no-color")  # fmt: skip
@@ -100,7 +100,7 @@ def run_shard(plan: Mapping[str, Any], out: IO[bytes]) -> None:
                         text.add(position, change[0], change[1], section)
                     path, old, edits, _, _, kind = change
                     if plan["whitespace"] and edits and path is not None and old is not None and kind == FILE:
-                        respacer.look(commit, section, changes)
+                        change = respacer.look(commit, section, change, changes, len(changes))
                     binaries.look(change, changes)
                     follower.look(commit, section, change, len(changes))
                     changes.append(change)

@@ -109,8 +109,7 @@ def _matrix(rows: Sequence[Mapping[str, Any]], name: str, envelope: Mapping[str,
     worst = max(known, key=lambda d: (d["sources"], d["binaries"] or 0), default=None)
     kept = ", with the base kept" if name == "base-kept" else ""
     title = (
-        f"At most {worst['sources']:,} sources and {worst['binaries'] or 0:,} binaries lost, "
-        f"on {worst['place']}{kept}"
+        f"At most {worst['sources']:,} sources and {worst['binaries'] or 0:,} binaries lost, on {worst['place']}{kept}"
         if worst
         else "What is lost is unknown"
     )
@@ -162,8 +161,7 @@ def _hubs(hubs: Sequence[Mapping[str, Any]]) -> Figure:
     )
     first = data[0]
     title = (
-        f"{first['source']} is the first hub on {first['place']}: "
-        f"{first['sources_through']:,} sources fall through it"
+        f"{first['source']} is the first hub on {first['place']}: {first['sources_through']:,} sources fall through it"
     )
     return Figure(
         id="ports-hubs",
@@ -217,9 +215,7 @@ def _reasons(reasons: Sequence[Mapping[str, Any]]) -> Figure:
         id="ports-reasons",
         title=f"Why {len(shown):,} packages fall{more}",
         how="Every package stands below the one whose loss decided; the roots are what was taken away.",
-        table=Table(
-            (Column("tree", "package"), Column("place", "suite and architecture"), Column("why", "why")), rows
-        ),
+        table=Table((Column("tree", "package"), Column("place", "suite and architecture"), Column("why", "why")), rows),
     )
 
 

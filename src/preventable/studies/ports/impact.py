@@ -108,9 +108,7 @@ def play(
         known[binaries] = True
         lost = binaries[state.gone[binaries]]
         if number <= 2:
-            levels[("one", "two")[number - 1]] = Level(
-                ("one", "two")[number - 1], number, sources, binaries, lost
-            )
+            levels[("one", "two")[number - 1]] = Level(("one", "two")[number - 1], number, sources, binaries, lost)
         later = np.flatnonzero(state.dead[n_bin:] & countable[n_bin:])
         if len(later) == len(sources):
             break
@@ -240,9 +238,7 @@ def hubs(
     """
     n_bin = model.n_bin
     immune = np.zeros(n_bin + model.n_src, dtype=np.bool_) if kept is None else kept.copy()
-    skip = (
-        np.isin(np.array(model.src_name, dtype=object), list(roots)) if roots else np.zeros(model.n_src, bool)
-    )
+    skip = np.isin(np.array(model.src_name, dtype=object), list(roots)) if roots else np.zeros(model.n_src, bool)
     out: list[Hub] = []
     while len(out) < count and len(outcome.levels["full"].sources) > 1:
         through = _through(model, baseline, outcome)
@@ -258,9 +254,7 @@ def hubs(
     return out
 
 
-def _through(
-    model: ArchiveModel, baseline: Baseline, outcome: Outcome
-) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def _through(model: ArchiveModel, baseline: Baseline, outcome: Outcome) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """For each source the number of fallen sources whose chain passes through it or what it builds."""
     n_bin = model.n_bin
     up, when = parents(model, baseline, outcome), outcome.state.when

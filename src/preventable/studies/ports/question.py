@@ -155,9 +155,7 @@ def _scenario(
         )
         again = _kept(model, names, (*question.keep, *base))
         other = play(model, baseline, scenario, witnesses, installer, immune=again)
-        answer.with_base_kept = [
-            {**_row(model, level, scope), "kept": base} for level in other.levels.values()
-        ]
+        answer.with_base_kept = [{**_row(model, level, scope), "kept": base} for level in other.levels.values()]
     if question.hubs and len(outcome.levels["full"].sources) > 1:
         answer.hubs = [
             {"suite": model.suite, "arch": model.architecture, **msgspec.structs.asdict(h)}
@@ -167,9 +165,7 @@ def _scenario(
         answer.reasons = _reasons(model, baseline, outcome, names, question, scope)
         if question.reasons:
             for row in answer.rows:
-                row["reasons"] = [
-                    r for r in answer.reasons if r["level"] == row["level"] or row["level"] == "full"
-                ]
+                row["reasons"] = [r for r in answer.reasons if r["level"] == row["level"] or row["level"] == "full"]
     for name in dict.fromkeys((*question.remove, *question.requires)):
         answer.bootstrap.extend(bootstraps(model, baseline, names, name))
 
@@ -292,9 +288,7 @@ def _limits(model: ArchiveModel) -> list[str]:
             "index of sources: indices of different suites or dates may be mixed, or a component is missing"
         )
     if model.build_essential < 0:
-        out.append(
-            f"{model.suite}:{model.architecture} has no build-essential package: builds are judged without it"
-        )
+        out.append(f"{model.suite}:{model.architecture} has no build-essential package: builds are judged without it")
     if not model.bin_essential.any():
         out.append(f"{model.suite}:{model.architecture} marks no package Essential")
     return out

@@ -118,9 +118,7 @@ def survey(
             findings.merge(_without_packages(snapshot, policy, question, findings.answers, strict=strict))
     order = {(s.suite, a): (i, j) for i, s in enumerate(snapshots) for j, a in enumerate(architectures)}
     suites = {s.suite: i for i, s in enumerate(snapshots)}
-    findings.answers.sort(
-        key=lambda a: (suites[a.suite], order.get((a.suite, a.architecture), (0, 0)), a.architecture)
-    )
+    findings.answers.sort(key=lambda a: (suites[a.suite], order.get((a.suite, a.architecture), (0, 0)), a.architecture))
     return findings
 
 
@@ -163,9 +161,7 @@ def _without_packages(
             }
             if level == "one":
                 if question.requires and not question.remove:
-                    row["sources_unbuildable"] = sum(
-                        1 for p in question.packages if p.removeprefix("src:") in known
-                    )
+                    row["sources_unbuildable"] = sum(1 for p in question.packages if p.removeprefix("src:") in known)
                 elif question.remove:
                     row["sources_unbuildable"] = len(needs)
             answer.rows.append(row)

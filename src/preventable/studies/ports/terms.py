@@ -127,9 +127,7 @@ class Names:
         plain = name.removeprefix("src:").removeprefix("bin:")
         if self.nodes(name) or self.tool(name):
             return True
-        return any(
-            plain in text and plain in re.split(r"[ |,:()\[\]<>]+", text) for text in self.model.clause_text
-        )
+        return any(plain in text and plain in re.split(r"[ |,:()\[\]<>]+", text) for text in self.model.clause_text)
 
     def providers(self, name: str) -> list[int]:
         """Binary packages that stand in for a name: they meet some clause that asks for it alone."""
@@ -152,9 +150,7 @@ def tool_facts(
     if names.binaries(plain):
         living = [i for i in names.binaries(plain) if not baseline.state.dead[i]]
     mine = set(own)
-    others = sorted(
-        {model.bin_name[i] for i in names.providers(plain) if i not in mine and not baseline.state.dead[i]}
-    )
+    others = sorted({model.bin_name[i] for i in names.providers(plain) if i not in mine and not baseline.state.dead[i]})
     return {
         "suite": model.suite,
         "arch": model.architecture,

@@ -76,9 +76,7 @@ def _direct(model: ArchiveModel, baseline: Baseline, removed: set[int]) -> set[i
     living = ~baseline.state.dead[model.candidates.values]
     row = np.repeat(np.arange(len(model.candidates)), np.diff(model.candidates.starts))
     any_tool = np.bincount(row[living & flags[model.candidates.values]], minlength=len(model.candidates)) > 0
-    any_other = (
-        np.bincount(row[living & ~flags[model.candidates.values]], minlength=len(model.candidates)) > 0
-    )
+    any_other = np.bincount(row[living & ~flags[model.candidates.values]], minlength=len(model.candidates)) > 0
     clauses = np.flatnonzero(any_tool & ~any_other).astype(np.int32)
     nodes = np.unique(baseline.state.need_of.gather(clauses))
     return {
@@ -114,9 +112,7 @@ def _package_needs(
             if not len(options):
                 continue
             through = [
-                int(i) in removed
-                or (int(model.bin_source[i]) in first and not model.bin_all[i])
-                or bool(alone.dead[i])
+                int(i) in removed or (int(model.bin_source[i]) in first and not model.bin_all[i]) or bool(alone.dead[i])
                 for i in options
             ]
             if not all(through):
@@ -144,9 +140,7 @@ def _package_needs(
         "build_needs": source in first,
         "run_needs": to_run,
         "run_needs_package_built_with_it": any(p["kind"] == "run" and p["built_with_tool"] for p in paths),
-        "build_needs_package_built_with_it": any(
-            p["kind"] == "build" and p["built_with_tool"] for p in paths
-        ),
+        "build_needs_package_built_with_it": any(p["kind"] == "build" and p["built_with_tool"] for p in paths),
         "lost_in_the_end": bool(source is not None and dead_after[source])
         or any(bool(dead_after[i]) for i in binaries),
         "paths": paths,
