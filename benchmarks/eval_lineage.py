@@ -2,7 +2,7 @@
 
     python benchmarks/eval_lineage.py --generated 500
     python benchmarks/eval_lineage.py --repo PATH [--files N] [--glob 'lib/*.[ch]' --glob 'src/*.[ch]']
-                                      [--kept DIRECTORY] [--processes N]
+                                      [--exact] [--kept DIRECTORY] [--processes N]
 
 With ``--kept`` what git blame said is kept in a directory and read from there the next time.
 
@@ -95,14 +95,16 @@ def generated(count: int, first: int = 0) -> int:
     return bad
 
 
-def real(path: Path, globs: list[str], sample: int | None) -> None:
+def real(
+    path: Path, globs: list[str], sample: int | None, kept: Path | None, processes: int, exact: bool | None
+) -> None:
     """Compare a real repository and say where and why lines differ."""
-    files, ids, _ = replayed(path)
+    files, ids, _ = replayed(path, exact=exact)
     files = [f for f in files if any(fnmatch(f[0].decode("utf-8", "replace"), g) for g in globs)]
     if sample:
         files = random.Random(1).sample(files, min(sample, len(files)))
     total = sum(len(f.touched) for _, f in files)
-    differences = compare(path, files, ids)
+    differences = compare(path, files, ids, kept, processes)
     print(f"{len(files)} files, {total:,} lines of {ids[-1][:12]}")
     for age, _ in AGES:
         mine = [d for d in differences if d[0] == age]
@@ -124,6 +126,9 @@ def main() -> None:
     parser.add_argument("--repo", type=Path)
     parser.add_argument("--glob", action="append")
     parser.add_argument("--files", type=int)
+    parser.add_argument("--kept", type=Path)
+    parser.add_argument("--exact", action="store_true", default=None)
+    parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args()
     if not options.generated and not options.repo:
         print("nothing to evaluate: give --generated N or --repo PATH", file=sys.stderr)
@@ -133,7 +138,7 @@ def main() -> None:
     if options.repo:
         globs = options.glob or ["lib/*.[ch]", "src/*.[ch]"]
         assert all(re.search(r"\S", g) for g in globs)
-        real(options.repo, globs, options.files)
+        real(options.repo, globs, options.files, options.kept, options.processes, options.exact)
 
 
 if __name__ == "__main__":
