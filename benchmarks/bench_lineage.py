@@ -91,14 +91,26 @@ def _timed(
     return seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, peak
 
 
+def _clone(path: str, directory: str) -> str:
+    """Both tools want a clone with a work tree and a branch of its own."""
+    clone = str(Path(directory) / "clone")
+    subprocess.run(["git", "clone", "-q", "--shared", "--no-checkout", path, clone], check=True)
+    subprocess.run(["git", "-C", clone, "update-ref", "refs/heads/master", "HEAD"], check=True)
+    return clone
+
+
 def _pydriller(path: str, ours: float, commits: int) -> Row:
     """PyDriller reads the diffs of the newest commits; scaled to all of them."""
     name = f"lineage, both ages: times faster than PyDriller's diffs ({PYDRILLER_COMMITS:,} commits, scaled)"
     if importlib.util.find_spec("pydriller") is None:
         return _skipped(name, "PyDriller is not installed")
-    done = subprocess.run(
-        [sys.executable, "-c", _PYDRILLER, path, str(PYDRILLER_COMMITS)], stdout=subprocess.PIPE, text=True, check=True
-    )
+    with tempfile.TemporaryDirectory() as out:
+        done = subprocess.run(
+            [sys.executable, "-c", _PYDRILLER, _clone(path, out), str(PYDRILLER_COMMITS)],
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
     count, seconds = done.stdout.split()
     return _row(name, float(seconds) / int(count) * commits / ours, 20.0)
 
@@ -110,9 +122,7 @@ def _theseus(path: str, ours: float) -> Row:
     if not program.exists():
         return _skipped(name, "git-of-theseus is not installed")
     with tempfile.TemporaryDirectory() as out, tempfile.TemporaryFile() as log:
-        clone = str(Path(out) / "clone")  # it wants a work tree and a branch of its own
-        subprocess.run(["git", "clone", "-q", "--shared", "--no-checkout", path, clone], check=True)
-        subprocess.run(["git", "-C", clone, "update-ref", "refs/heads/master", "HEAD"], check=True)
+        clone = _clone(path, out)
         process = subprocess.Popen(
             [
                 program,
