@@ -2,6 +2,9 @@
 
     python benchmarks/eval_lineage.py --generated 500
     python benchmarks/eval_lineage.py --repo PATH [--files N] [--glob 'lib/*.[ch]' --glob 'src/*.[ch]']
+                                      [--exact] [--kept DIRECTORY] [--processes N]
+
+With ``--kept`` what git blame said is kept in a directory and read from there the next time.
 
 Like options: last touched against ``git blame``, substantive against ``git blame -w`` (with
 ``--ignore-revs-file`` where the last commit has one: not compared, the two pair lines differently).
@@ -10,6 +13,7 @@ Like options: last touched against ``git blame``, substantive against ``git blam
 from __future__ import annotations
 
 import argparse
+import hashlib
 import random
 import re
 import sys
@@ -29,14 +33,27 @@ from preventable.stats.prevalence import wilson
 AGES = (("last_touched", ()), ("substantive", ("-w",)))
 
 
-def compare(path: Path, files: list[tuple[bytes, FileLines]], ids: list[str]) -> list[tuple[str, bytes, int, str, str]]:
+def asked(path: Path, name: bytes, options: tuple[str, ...], revision: str, kept: Path | None) -> list[str]:
+    """What ``git blame`` says, from the directory of what it said before if it is there."""
+    if kept is None:
+        return blame(path, name, *options, revision=revision)
+    key = hashlib.sha256(b"\0".join((revision.encode(), *(o.encode() for o in options), name))).hexdigest()
+    file = kept / key
+    if not file.exists():
+        file.write_text("\n".join(blame(path, name, *options, revision=revision)))
+    return file.read_text().split()
+
+
+def compare(
+    path: Path, files: list[tuple[bytes, FileLines]], ids: list[str], kept: Path | None = None, processes: int = 2
+) -> list[tuple[str, bytes, int, str, str]]:
     """Differences as (age, path, line, blame's commit, ours)."""
 
     def one(item: tuple[bytes, FileLines]) -> list[tuple[str, bytes, int, str, str]]:
         name, lines = item
         found = []
         for (age, options), ours in zip(AGES, lines, strict=True):
-            theirs = blame(path, name, *options, revision=ids[-1])
+            theirs = asked(path, name, options, ids[-1], kept)
             assert len(theirs) == len(ours), (name, len(theirs), len(ours))
             for number, (index, commit) in enumerate(zip(ours, theirs, strict=True), 1):
                 mine = ids[index] if index != UNKNOWN else "unknown"
@@ -44,7 +61,7 @@ def compare(path: Path, files: list[tuple[bytes, FileLines]], ids: list[str]) ->
                     found.append((age, name, number, commit, mine))
         return found
 
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(processes) as pool:
         return [difference for part in pool.map(one, files) for difference in part]
 
 
@@ -78,14 +95,16 @@ def generated(count: int, first: int = 0) -> int:
     return bad
 
 
-def real(path: Path, globs: list[str], sample: int | None) -> None:
+def real(
+    path: Path, globs: list[str], sample: int | None, kept: Path | None, processes: int, exact: bool | None
+) -> None:
     """Compare a real repository and say where and why lines differ."""
-    files, ids, _ = replayed(path)
+    files, ids, _ = replayed(path, exact=exact)
     files = [f for f in files if any(fnmatch(f[0].decode("utf-8", "replace"), g) for g in globs)]
     if sample:
         files = random.Random(1).sample(files, min(sample, len(files)))
     total = sum(len(f.touched) for _, f in files)
-    differences = compare(path, files, ids)
+    differences = compare(path, files, ids, kept, processes)
     print(f"{len(files)} files, {total:,} lines of {ids[-1][:12]}")
     for age, _ in AGES:
         mine = [d for d in differences if d[0] == age]
@@ -107,6 +126,9 @@ def main() -> None:
     parser.add_argument("--repo", type=Path)
     parser.add_argument("--glob", action="append")
     parser.add_argument("--files", type=int)
+    parser.add_argument("--kept", type=Path)
+    parser.add_argument("--exact", action="store_true", default=None)
+    parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args()
     if not options.generated and not options.repo:
         print("nothing to evaluate: give --generated N or --repo PATH", file=sys.stderr)
@@ -116,7 +138,7 @@ def main() -> None:
     if options.repo:
         globs = options.glob or ["lib/*.[ch]", "src/*.[ch]"]
         assert all(re.search(r"\S", g) for g in globs)
-        real(options.repo, globs, options.files)
+        real(options.repo, globs, options.files, options.kept, options.processes, options.exact)
 
 
 if __name__ == "__main__":

@@ -292,3 +292,21 @@ def _group_lives(group: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+@pytest.mark.slow
+def test_a_commit_of_fifty_thousand_files_travels_in_parts(repo: Repo) -> None:
+    count = 50_000
+    lines: list[bytes] = [b"blob\nmark :1\ndata 4\na\nb\n", b"blob\nmark :2\ndata 6\na\n b\nc\n"]
+    who = b"A U Thor <author@example.com> %d +0000"
+    for mark, seconds in ((1, 1_580_515_200), (2, 1_588_291_200)):
+        lines.append(b"commit refs/heads/main\nauthor %b\ncommitter %b\ndata 1\nx\n" % (who % seconds, who % seconds))
+        lines += [b"M 100644 :%d d%d/f%d.c\n" % (mark, number % 100, number) for number in range(count)]
+    subprocess.run(
+        ["git", "-C", str(repo.path), "fast-import", "--quiet"], input=b"".join(lines), check=True, capture_output=True
+    )
+    result = lineage(repo.path)
+    last = result["snapshots"][-1]
+    assert (last["files"], last["lines"], last["unknown_lines"]) == (count, 3 * count, 0)
+    assert cohorts(result, last["snapshot"]) == {"2020-Q1": count, "2020-Q2": 2 * count}
+    assert cohorts(result, last["snapshot"], "lines_substantive") == {"2020-Q1": 2 * count, "2020-Q2": count}

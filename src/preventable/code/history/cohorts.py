@@ -44,18 +44,44 @@ class Groups:
 
 
 class SnapshotCount:
-    """What one commit holds.
+    """What one commit holds. Most cohorts have no lines in most groups: only the others are stored.
 
-    Attributes:
+    Args:
         touched, substantive: lines, shape (groups, cohorts + 1); the last column is ``unknown``.
         files, binary_files: text and binary files.
     """
 
     def __init__(self, touched: Counts, substantive: Counts, files: int, binary_files: int) -> None:
-        self.touched = touched
-        self.substantive = substantive
+        self._shape = touched.shape
+        self._touched = _sparse(touched)
+        self._substantive = self._touched if substantive is touched else _sparse(substantive)
         self.files = files
         self.binary_files = binary_files
+
+    @property
+    def touched(self) -> Counts:
+        """Lines by the last touch, shape (groups, cohorts + 1)."""
+        return _dense(self._touched, self._shape)
+
+    @property
+    def substantive(self) -> Counts:
+        """Lines by the last change of substance, shape (groups, cohorts + 1)."""
+        return _dense(self._substantive, self._shape)
+
+
+_Sparse = tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]
+
+
+def _sparse(counts: Counts) -> _Sparse:
+    flat = counts.ravel()
+    where = np.flatnonzero(flat)
+    return where.astype(np.uint32), flat[where].astype(np.uint32)
+
+
+def _dense(sparse: _Sparse, shape: tuple[int, ...]) -> Counts:
+    flat = np.zeros(shape, dtype=np.int64)
+    flat.ravel()[sparse[0]] = sparse[1]
+    return flat
 
 
 class CohortCounter:

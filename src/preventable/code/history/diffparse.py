@@ -23,6 +23,7 @@ The shapes (plain tuples and lists, because they travel between processes by ``m
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from itertools import pairwise
 
 Edits = list[int]
@@ -35,12 +36,20 @@ FILE, SYMLINK, SUBMODULE, FOLLOWED, TURNED_TEXT = 0, 1, 2, 3, 4
 """What a path is: only files have lines. FOLLOWED: a new file that descends from one that the commit lost.
 TURNED_TEXT: a file that git called binary before and no longer does."""
 
-WHITESPACE = b" \t\r\v\f"
+WHITESPACE = b" \t\r"
+"""What git ignores with ``-w``, line ends apart."""
+
+CROSSING_WEIGHT = 2
+"""Unchanged lines per shared line up to which git may align two hunks with each other. Chosen on curl: 1 would leave
+38% of the files to git and place 0.4% of the new lines differently, 2 leaves 44% (0.15%), 4 leaves 49% (0.05%)."""
+CROSSING_PAIRS = 200
+"""Pairs of hunks that share lines beyond which git is asked without a closer look."""
 
 SIMILAR_PAIRS = 10_000
 """Old times new lines of one edit of an ignored commit beyond which lines are paired from the top."""
 
 _HUNK = re.compile(rb"\n@@ -(\d+)(?:,(\d+))? \+\d+(?:,(\d+))? @@")
+_BARE_HUNK = re.compile(rb"(\d+)(?:,(\d+))?\+\d+(?:,(\d+))?@@")
 _ESCAPE = re.compile(rb"\\([abtnvfr\"\\]|[0-7]{3})")
 _ESCAPED = {
     b"a": b"\a", b"b": b"\b", b"t": b"\t", b"n": b"\n", b"v": b"\v", b"f": b"\f", b"r": b"\r",
@@ -165,6 +174,69 @@ def may_differ_in_space(section: bytes) -> bool:
     lines = section[start:].translate(None, WHITESPACE).split(b"\n")
     known = set(lines)
     return any(line[:1] == b"-" and b"+" + line[1:] in known for line in lines)
+
+
+def respaced(section: bytes) -> Edits | None:
+    """The edits of one file with whitespace ignored, where the plain diff alone tells them.
+
+    Hunks lose the lines at their ends that came back with other whitespace. That is what git makes of the file
+    with ``-w`` unless it could align lines across hunks, or has a choice within one; then None, for git must be
+    asked. It could align across two hunks if the lines they share are many beside the unchanged ones between.
+
+    Example:
+        >>> respaced(b"git a/x b/x\\n@@ -1 +1 @@\\n-if (x)\\n+if(x)\\n@@ -4 +4 @@\\n-y\\n+z")
+        [3, 4, 1]
+        >>> respaced(b"git a/x b/x\\n@@ -1 +1,3 @@\\n-if (x)\\n+a\\n+if(x)\\n+b") is None
+        True
+    """
+    edits: Edits = []
+    hunks: list[tuple[int, list[bytes], list[bytes]]] = []
+    for hunk in reversed(section.translate(None, WHITESPACE).split(b"\n@@-")[1:]):
+        head, *body = hunk.split(b"\n")
+        match = _BARE_HUNK.match(head)
+        assert match
+        count = int(match[2]) if match[2] else 1
+        start = int(match[1]) - 1 if count else int(match[1])
+        old = [line[1:] for line in body[:count]]
+        new = [line[1:] for line in body if line[:1] == b"+"]
+        if old == new:
+            continue
+        if old and new and not set(old).isdisjoint(new):
+            first = 0
+            shorter = min(len(old), len(new))
+            while first < shorter and old[first] == new[first]:
+                first += 1
+            last = 0
+            while last < shorter - first and old[-1 - last] == new[-1 - last]:
+                last += 1
+            old, new, start = old[first : len(old) - last], new[first : len(new) - last], start + first
+            if not old or not new or not set(old).isdisjoint(new):
+                return None
+        edits += (start, start + len(old), len(new))
+        hunks.append((start, old, new))
+    return None if _may_align(hunks) else edits
+
+
+def _may_align(hunks: Sequence[tuple[int, list[bytes], list[bytes]]]) -> bool:
+    """Whether lines could be aligned across hunks (last first: start, removed, added)."""
+    where: dict[bytes, set[int]] = {}
+    for number, (_, old, _) in enumerate(hunks):
+        for line in old:
+            where.setdefault(line, set()).add(number)
+    shared: dict[tuple[int, int], int] = {}
+    for number, (_, _, new) in enumerate(hunks):
+        for line in set(new):
+            for other in where.get(line, ()):
+                pair = (other, number) if other < number else (number, other)
+                shared[pair] = shared.get(pair, 0) + 1
+    if len(shared) > CROSSING_PAIRS:
+        return True
+    for later, earlier in shared:
+        between = hunks[later][0] - hunks[earlier][0] - sum(len(old) for _, old, _ in hunks[later + 1 : earlier + 1])
+        crossing = sum(n for (a, b), n in shared.items() if a >= later and b <= earlier)
+        if crossing * CROSSING_WEIGHT >= between:
+            return True
+    return False
 
 
 def pair_ignored(section: bytes) -> Kept:

@@ -130,9 +130,11 @@ class Follower:
         if old is not None:
             changes.append((None, old, [0, 0, 0], None, None, FILE))
         parsed = parse_change(section)
-        changes[at] = (path, source, (parsed[2] if parsed else None) or [], None, None, FOLLOWED)
+        change: Change = (path, source, (parsed[2] if parsed else None) or [], None, None, FOLLOWED)
         if whitespace:
-            self._respacer.look(wait.commit, section, changes, at)
+            self._respacer.forget(changes, at)
+            change = self._respacer.look(wait.commit, section, change, changes, at)
+        changes[at] = change
 
 
 def _base(path: bytes) -> bytes:

@@ -20,12 +20,15 @@ SAFE = (
     "core.quotePath=false",
     "core.fsmonitor=false",
     "core.attributesFile=" + os.devnull,
-    "core.packedGitWindowSize=16m",
-    "core.packedGitLimit=96m",
-    "core.deltaBaseCacheLimit=48m",
+    "core.packedGitWindowSize=4m",
+    "core.packedGitLimit=24m",
+    "core.deltaBaseCacheLimit=40m",
     "diff.renameLimit=1000",  # what git blame and git log use
     "log.showSignature=false",
 )
+
+SPARING = ("core.packedGitWindowSize=1m", "core.packedGitLimit=8m", "core.deltaBaseCacheLimit=8m")
+"""For calls that run beside the one that does most of the work."""
 
 
 class Repository:
@@ -49,6 +52,7 @@ class Repository:
                 hint="Give the path of a git clone",
             )
         self._more: dict[str, str] = {}
+        self._settings: tuple[str, ...] = SAFE
         self.git_dir = found.stdout.decode("utf-8", "surrogateescape").rstrip("\n")
 
     @classmethod
@@ -58,11 +62,19 @@ class Repository:
         self.path = Path(git_dir)
         self.git_dir = git_dir
         self._more = {}
+        self._settings = SAFE
         return self
+
+    def sparing(self) -> Repository:
+        """This repository for calls that get by on little memory."""
+        other = Repository.at_git_dir(self.git_dir)
+        other._more = self._more
+        other._settings = (*SAFE, *SPARING)
+        return other
 
     def borrowing(self, directory: str) -> Repository:
         """This repository with new objects going to another directory: the repository is not written."""
-        other = Repository.at_git_dir(self.git_dir)
+        other = self.sparing()
         objects = self.run("rev-parse", "--path-format=absolute", "--git-path", "objects")
         other._more = {
             "GIT_OBJECT_DIRECTORY": directory,
@@ -79,7 +91,7 @@ class Repository:
     def command(self, *arguments: str) -> list[str]:
         """The full command line of one git call."""
         line = ["git", f"--git-dir={self.git_dir}"]
-        for setting in SAFE:
+        for setting in self._settings:
             line += ["-c", setting]
         return [*line, *arguments]
 
@@ -178,8 +190,8 @@ def _environment(more: Mapping[str, str]) -> dict[str, str]:
         GIT_NO_LAZY_FETCH="1", GIT_TERMINAL_PROMPT="0", GIT_OPTIONAL_LOCKS="0", LC_ALL="C", GIT_PAGER="cat"
     )
     # Diffs allocate and free whole files: keep the memory instead of giving it back each time.
-    environment.setdefault("MALLOC_TOP_PAD_", "8388608")
-    environment.setdefault("MALLOC_TRIM_THRESHOLD_", "33554432")
+    environment.setdefault("MALLOC_TOP_PAD_", "1048576")
+    environment.setdefault("MALLOC_TRIM_THRESHOLD_", "8388608")
     environment.update(more)
     return environment
 

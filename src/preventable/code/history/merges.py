@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import IO
 
 from preventable.code.history.diffparse import Weave, parse_weave, unquote
-from preventable.code.history.sections import Lookahead, Sections
+from preventable.code.history.sections import Lookahead
 from preventable.errors import RepositoryError
 
 COMBINED = ("-U1", "-c", "--combined-all-paths")
 """One line of context: without it git leaves out the line that lost lines stand before, and miscounts."""
 RAW = ("diff-tree", "--stdin", "-r", "--raw", "--no-renames", "--no-abbrev", "--always")
+
+Diffs = Iterable[tuple[int, bytes]]
+"""Position of a commit and the diff of one of its files, in order."""
 
 
 def compared(parents: Sequence[bytes]) -> Sequence[bytes]:
@@ -53,7 +56,7 @@ class MergeReader:
         spaced: the same with whitespace ignored, or None.
     """
 
-    def __init__(self, raw: RawMerges, combined: Sections, spaced: Sections | None) -> None:
+    def __init__(self, raw: RawMerges, combined: Diffs, spaced: Diffs | None) -> None:
         self._raw = raw
         self._combined = Lookahead(combined)
         self._spaced = None if spaced is None else Lookahead(spaced)

@@ -6,7 +6,7 @@ import re
 import tempfile
 from typing import Self
 
-from preventable.code.history.diffparse import Change, may_differ_in_space, pair_ignored, parse_edits
+from preventable.code.history.diffparse import Change, may_differ_in_space, pair_ignored, parse_edits, respaced
 from preventable.code.history.gitcall import Repository
 
 SPACED = ("diff-tree", "-r", "-p", "-U0", "-w", "--no-renames", "--full-index", "--no-textconv",
@@ -25,7 +25,8 @@ class Respacer:
         repository: where the files' contents are.
         ignored: commits to be ignored: all their files are chosen, and their lines paired.
         exact: choose all files, for git may place an edit differently where lines next to it differ in
-            whitespace alone; otherwise those where a removed line came back with other whitespace.
+            whitespace alone; otherwise those where a removed line came back with other whitespace and the plain
+            diff leaves git a choice.
     """
 
     def __init__(self, repository: Repository, ignored: frozenset[bytes], *, exact: bool) -> None:
@@ -41,16 +42,28 @@ class Respacer:
     def __exit__(self, *_: object) -> None:
         self._directory.cleanup()
 
-    def look(self, commit: bytes, section: bytes, changes: list[Change], at: int | None = None) -> None:
-        """Note the file whose change is about to be appended to ``changes``, or stands there already."""
-        if at is not None:
-            self._waiting = [w for w in self._waiting if w[0] is not changes or w[1] != at]
+    def look(self, commit: bytes, section: bytes, change: Change, changes: list[Change], at: int) -> Change:
+        """Note the file whose change is, or is about to be, number ``at`` of ``changes``.
+
+        Returns:
+            The change, with ``spaced`` if that is certain already.
+        """
         ignored = commit in self._ignored
-        if self._exact or ignored or may_differ_in_space(section):
-            found = _BLOBS.search(section)
-            if found:
-                at = len(changes) if at is None else at
-                self._waiting.append((changes, at, found[1], found[2], ignored))
+        if not self._exact and not ignored:
+            if not may_differ_in_space(section):
+                return change
+            spaced = respaced(section)
+            if spaced is not None:
+                path, old, edits, _, blobs, kind = change
+                return change if spaced == edits else (path, old, edits, (spaced, None), blobs, kind)
+        found = _BLOBS.search(section)
+        if found:
+            self._waiting.append((changes, at, found[1], found[2], ignored))
+        return change
+
+    def forget(self, changes: list[Change], at: int) -> None:
+        """Number ``at`` of ``changes`` has become another change."""
+        self._waiting = [w for w in self._waiting if w[0] is not changes or w[1] != at]
 
     def resolve(self) -> None:
         """Fill in ``spaced`` of all files noted since the last call."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import IO
 
 from preventable.errors import RepositoryError
@@ -83,7 +83,7 @@ class Sections:
 class Lookahead:
     """Sections grouped by commit without holding more than one."""
 
-    def __init__(self, sections: Sections) -> None:
+    def __init__(self, sections: Iterable[tuple[int, bytes]]) -> None:
         self._sections = iter(sections)
         self._next = next(self._sections, None)
 

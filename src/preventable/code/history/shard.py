@@ -17,7 +17,7 @@ import marshal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, Any
 
 from preventable.code.history.addedtext import AddedText
@@ -30,8 +30,10 @@ from preventable.code.history.respacing import Respacer
 from preventable.code.history.sections import Lookahead, Sections
 from preventable.errors import RepositoryError
 
-FRAME_CHANGES = 4000
+FRAME_CHANGES = 6000
 """A frame is sent once it holds this many changes: bounds memory on commits of many files."""
+CALL_COMMITS = 3200
+"""Commits of one call of git."""
 DIFF = ("diff-tree", "--stdin", "-r", "-p", "-U0", "-M", "-l1000", "--root", "--always", "--full-index",
         "--no-textconv", "--no-ext-diff", "--no-color")  # fmt: skip
 
@@ -62,19 +64,15 @@ def run_shard(plan: Mapping[str, Any], out: IO[bytes]) -> None:
     ids = [commit for _, _, commits in chunks for commit in commits]
     merges = [commit for commit in ids if commit in parents]
     plain = [commit for commit in ids if commit not in parents]
-    started = [repository.start(*DIFF, stdin=_feed(plain))]
-    sections = Lookahead(Sections(_stdout(started[0]), plain))
-    reader = None
+    sections = Lookahead(_diffs(repository, plain))
+    reader = raw = None
     if merges:
+        aside = repository.sparing()
         lines = [b"%b %b" % (m, p) for m in merges for p in compared(parents[m])]
-        raw = repository.start(*RAW, stdin=_feed(lines))
-        combined = repository.start(*DIFF, *COMBINED, stdin=_feed(merges))
-        started += (raw, combined)
-        spaced = None
-        if plan["whitespace"]:
-            started.append(repository.start(*DIFF, *COMBINED, "-w", stdin=_feed(merges)))
-            spaced = Sections(_stdout(started[-1]), merges)
-        reader = MergeReader(RawMerges(_stdout(raw)), Sections(_stdout(combined), merges), spaced)
+        raw = aside.start(*RAW, stdin=_feed(lines))
+        combined = _diffs(aside, merges, *COMBINED)
+        spaced = _diffs(aside, merges, *COMBINED, "-w") if plan["whitespace"] else None
+        reader = MergeReader(RawMerges(_stdout(raw)), combined, spaced)
     text = AddedText() if plan["text"] else None
     with Respacer(repository, frozenset(plan["ignored"]), exact=plan["exact"]) as respacer:
         follower = Follower(respacer)
@@ -100,7 +98,7 @@ def run_shard(plan: Mapping[str, Any], out: IO[bytes]) -> None:
                         text.add(position, change[0], change[1], section)
                     path, old, edits, _, _, kind = change
                     if plan["whitespace"] and edits and path is not None and old is not None and kind == FILE:
-                        respacer.look(commit, section, changes)
+                        change = respacer.look(commit, section, change, changes, len(changes))
                     binaries.look(change, changes)
                     follower.look(commit, section, change, len(changes))
                     changes.append(change)
@@ -121,18 +119,25 @@ def run_shard(plan: Mapping[str, Any], out: IO[bytes]) -> None:
             respacer.resolve()
             if text is not None and chunk_end == chunks[-1][0]:
                 text.save(plan["text"])  # before the last frame: who has that may read the file
-            if chunk_end == chunks[-1][0]:
-                _finish(started)
+            if chunk_end == chunks[-1][0] and raw is not None:
+                _finish(raw)
             _send(out, (chunk_end, True, entries))
 
 
-def _finish(started: Sequence[subprocess.Popen[bytes]]) -> None:
+def _diffs(repository: Repository, ids: Sequence[bytes], *options: str) -> Iterator[tuple[int, bytes]]:
+    """Positions of commits and diffs of their files; one call of git after the other, for it keeps what it reads."""
+    for first in range(0, len(ids), CALL_COMMITS):
+        some = ids[first : first + CALL_COMMITS]
+        process = repository.start(*DIFF, *options, stdin=_feed(some))
+        for position, section in Sections(_stdout(process), some):
+            yield first + position, section
+        _finish(process)
+
+
+def _finish(process: subprocess.Popen[bytes]) -> None:
     """Nothing is left to read; git must have come to its end in peace."""
-    for process in started:
-        if process.wait() != 0:
-            raise RepositoryError(
-                "git diff-tree failed", hint="`git fsck` tells whether objects are missing or damaged"
-            )
+    if process.wait() != 0:
+        raise RepositoryError("git diff-tree failed", hint="`git fsck` tells whether objects are missing or damaged")
 
 
 def _stdout(process: Any) -> IO[bytes]:

@@ -16,10 +16,10 @@ from preventable.code.history.gitcall import Repository
 from preventable.code.history.shard import Frame
 from preventable.errors import RepositoryError
 
-CHUNK_COMMITS = 400
+CHUNK_COMMITS = 800
 """Commits per chunk; chunks go round the shards, so that all stay busy and frames arrive in order."""
 WAITING_FRAMES = 3
-"""Frames held per shard before it has to wait: bounds memory."""
+"""Frames held per shard, as they came, before it has to wait: bounds memory."""
 
 
 def frames(
@@ -94,7 +94,7 @@ class _Shard:
     """One process and the thread that empties its pipe."""
 
     def __init__(self) -> None:
-        self._frames: queue.Queue[Frame | None] = queue.Queue(WAITING_FRAMES)
+        self._frames: queue.Queue[bytes | None] = queue.Queue(WAITING_FRAMES)
         self._process: subprocess.Popen[bytes] | None = None
         self._stopped = False
 
@@ -119,11 +119,11 @@ class _Shard:
                 data = stream.read(size)
                 if len(data) < size:
                     break
-                self._put(marshal.loads(data))
+                self._put(data)
         finally:
             self._put(None)
 
-    def _put(self, frame: Frame | None) -> None:
+    def _put(self, frame: bytes | None) -> None:
         while not self._stopped:
             try:
                 self._frames.put(frame, timeout=0.5)
@@ -132,12 +132,13 @@ class _Shard:
                 continue
 
     def next(self) -> Frame:
-        frame = self._frames.get()
-        if frame is None:
+        data = self._frames.get()
+        if data is None:
             raise RepositoryError(
                 "a process that reads the history died",
                 hint="Was it killed for want of memory? Run again: it goes on from its checkpoint",
             )
+        frame: Frame = marshal.loads(data)
         if frame[0] < 0:
             raise RepositoryError(str(frame[2]))
         return frame
