@@ -52,8 +52,8 @@ class Outcome(msgspec.Struct, frozen=True):
     rounds: int
     state: Propagation
     scenario: Scenario
-    first_round: dict[int, int]
-    """Node to the round in which it fell."""
+    fell: Ints
+    """Node to the round in which it fell; 0 for what did not."""
     asked_solver: int
 
 
@@ -84,15 +84,14 @@ def play(
     state.kill(forced)
     countable[forced] = True
     levels: dict[str, Level] = {}
-    first_round: dict[int, int] = {}
-    known = np.zeros(len(state.dead), dtype=np.bool_)
+    fell = np.zeros(len(state.dead), np.int32)
     number = 0
     while True:
         number += 1
         if settler:
             settler.settle(state)
         sources = np.flatnonzero(state.dead[n_bin:] & countable[n_bin:]).astype(np.int32) + n_bin
-        fresh = sources[~known[sources]]
+        fresh = sources[fell[sources] == 0]
         low, high = np.searchsorted(sorted_source, fresh), np.searchsorted(sorted_source, fresh, side="right")
         if len(fresh):
             own = by_source[_ranges(low, high)]
@@ -103,9 +102,8 @@ def play(
             if settler:
                 settler.settle(state)
         binaries = np.flatnonzero(state.dead[:n_bin] & countable[:n_bin]).astype(np.int32)
-        first_round.update(dict.fromkeys((*fresh.tolist(), *binaries[~known[binaries]].tolist()), number))
-        known[sources] = True
-        known[binaries] = True
+        fell[fresh] = number
+        fell[binaries[fell[binaries] == 0]] = number
         lost = binaries[state.gone[binaries]]
         if number <= 2:
             levels[("one", "two")[number - 1]] = Level(("one", "two")[number - 1], number, sources, binaries, lost)
@@ -115,7 +113,7 @@ def play(
     levels["full"] = Level("full", number, sources, binaries, lost)
     levels.setdefault("two", Level("two", number, sources, binaries, lost))
     order = {name: levels[name] for name in ("one", "two", "full")}
-    return Outcome(order, number, state, scenario, first_round, settler.asked if settler else 0)
+    return Outcome(order, number, state, scenario, fell, settler.asked if settler else 0)
 
 
 def _ranges(low: Ints, high: Ints) -> Ints:
@@ -169,16 +167,20 @@ def parents(model: ArchiveModel, baseline: Baseline, outcome: Outcome) -> Ints:
     """For each fallen node the one that it is put down to, else -1: a forest whose roots were taken away."""
     state, n_bin = outcome.state, model.n_bin
     up = np.full(len(state.dead), -1, np.int32)
-    fallen = np.fromiter(outcome.first_round, np.int64, len(outcome.first_round))
+    fallen = np.flatnonzero(outcome.fell)
     by_clause = fallen[state.cause[fallen] >= 0]
-    values = model.candidates.values
-    score = np.where(baseline.state.dead[values], -1, state.when[values])
-    row = np.repeat(np.arange(len(model.candidates)), np.diff(model.candidates.starts))
-    # Within each clause the candidate that was lost last comes last.
-    order = np.lexsort((-np.arange(len(values)), score, row))
-    last = order[model.candidates.starts[1:][np.diff(model.candidates.starts) > 0] - 1]
+    # Of each clause that decided, the candidate that was lost last; of several the first.
+    decided = np.zeros(len(model.candidates), np.bool_)
+    decided[state.cause[by_clause]] = True
+    clauses = np.flatnonzero(decided & (np.diff(model.candidates.starts) > 0)).astype(np.int32)
     deciding = np.full(len(model.candidates), -1, np.int32)
-    deciding[row[last]] = np.where(score[last] >= 0, values[last], -1)
+    if len(clauses):
+        values = model.candidates.gather(clauses)
+        score = np.where(baseline.state.dead[values], -1, state.when[values])
+        size = np.diff(model.candidates.starts)[clauses]
+        most = np.maximum.reduceat(score, np.cumsum(size) - size)
+        latest = np.flatnonzero(score == np.repeat(most, size))[::-1]
+        deciding[np.repeat(clauses, size)[latest]] = np.where(score[latest] >= 0, values[latest], -1)
     up[by_clause] = deciding[state.cause[by_clause]]
     gone = fallen[(state.cause[fallen] == BY_REMOVAL) & (fallen < n_bin)]
     up[gone] = model.bin_source[gone]
@@ -238,7 +240,7 @@ def hubs(
     """
     n_bin = model.n_bin
     immune = np.zeros(n_bin + model.n_src, dtype=np.bool_) if kept is None else kept.copy()
-    skip = np.isin(np.array(model.src_name, dtype=object), list(roots)) if roots else np.zeros(model.n_src, bool)
+    skip = np.fromiter((name in roots for name in model.src_name), np.bool_, model.n_src)
     out: list[Hub] = []
     while len(out) < count and len(outcome.levels["full"].sources) > 1:
         through = _through(model, baseline, outcome)
