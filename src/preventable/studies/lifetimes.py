@@ -337,7 +337,7 @@ def _sample(
     the window begins where the first cycle in it does. Equal releases become a third of the cycle: two even
     moments in L days lie L/3 apart on average, and release dates cannot tell more.
     """
-    began = float(_begin_of_first_cycle(exact, cycles, start).toordinal()) if start is not None else 0.0
+    began = float(_begin_of_first_cycle([*exact, *censored], cycles, start).toordinal()) if start is not None else 0.0
     x, u, v = [], [], []
     for event in exact:
         if event.introduced is None:

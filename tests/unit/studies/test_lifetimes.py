@@ -90,6 +90,17 @@ def test_left_censored_faults_are_counted_apart() -> None:
     assert row.left_censored == 1
 
 
+def test_a_left_censored_fault_may_be_the_first_to_be_fixed() -> None:
+    """The window then begins with its cycle, not with that of the first exactly dated fault."""
+    start = date(2015, 1, 1)
+    exact = [e for e in simulated(6, 3000, (10.5, 20)) if e.fixed > date(2016, 6, 1)]
+    old = fault("O", date(2005, 1, 1), date(2015, 2, 1), introduced_before=True, fixed_version="6.5")
+    row = lifetimes(
+        [*exact, old], start=start, end=date(2024, 12, 31), first_date=date(2005, 1, 1), releases=RELEASES, by=("all",)
+    ).rows[0]
+    assert (row.left_censored, row.dated) == (1, len(exact))
+
+
 def test_no_dated_fault_is_an_error() -> None:
     with pytest.raises(StatisticsInputError, match="introduction"):
         lifetimes([fault("A", None, date(2020, 1, 1))], start=None, end=date(2024, 1, 1), first_date=None, releases={})
