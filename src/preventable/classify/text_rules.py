@@ -75,49 +75,63 @@ def rules() -> tuple[_Rule, ...]:
 
 
 @cache
-def _rules_by_key() -> tuple[tuple[str, tuple[_Rule, ...]], ...]:
-    """The literal that must occur is looked for once, however many rules share it."""
-    groups: dict[str, list[_Rule]] = {}
+def _rules_by_strength() -> tuple[tuple[int, tuple[tuple[str, tuple[_Rule, ...]], ...]], ...]:
+    """Rules by the strength of a match in the text, strongest first; in each, by the literals that must occur."""
+    tiers: dict[int, dict[str, list[_Rule]]] = {}
     for rule in rules():
+        signature, _, in_text = _STRENGTH[rule.weakness]
+        tier = tiers.setdefault(signature if rule.kind == "signature" else in_text, {})
         for key in rule.keys:
-            groups.setdefault(key, []).append(rule)
-    return tuple((key, tuple(group)) for key, group in groups.items())
-
-
-def matches(advisory: Advisory) -> list[Match]:
-    """Every rule that matches, its first unnegated place in the title and in the text, strongest first."""
-    found: list[Match] = []
-    fields: tuple[tuple[Literal["title", "text"], str], ...] = (
-        ("title", advisory.title),
-        ("text", advisory.text),
+            tier.setdefault(key, []).append(rule)
+    return tuple(
+        (strength, tuple((key, tuple(group)) for key, group in tiers[strength].items()))
+        for strength in sorted(tiers, reverse=True)
     )
-    lowered = {field: _lower(original) for field, original in fields}
-    both = "\n".join(lowered.values())
-    tried = [(key, group) for key, group in _rules_by_key() if key in both]
-    for field, original in fields:
-        lower = lowered[field]
-        for rule in [rule for key, group in tried if key in lower for rule in group]:
-            hit = rule.pattern.search(lower)
-            while hit is not None and rule.kind == "phrase" and _negated(lower, hit.start()):
-                hit = rule.pattern.search(lower, hit.end())
-            if hit is None:
-                continue
-            signature, in_title, in_text = _STRENGTH[rule.weakness]
-            strength = signature if rule.kind == "signature" else in_title if field == "title" else in_text
-            found.append(
-                Match(
-                    rule.weakness,
-                    rule.cwe,
-                    rule.kind,
-                    original[hit.start() : hit.end()],
-                    field,
-                    hit.start(),
-                    hit.end(),
-                    strength,
-                )
-            )
+
+
+def matches(advisory: Advisory, *, decisive: bool = False) -> list[Match]:
+    """Rules that match, each at its first unnegated place in the title and in the text, strongest first.
+
+    Args:
+        advisory: the record.
+        decisive: leave out matches in the text that are weaker than the strongest one; a third of the time.
+    """
+    title, text = _lower(advisory.title), _lower(advisory.text)
+    found: list[Match] = []
+    if title:
+        for _, tier in _rules_by_strength():
+            for rule in _tried(tier, title):
+                signature, in_title, _ = _STRENGTH[rule.weakness]
+                strength = signature if rule.kind == "signature" else in_title
+                found += _found(rule, "title", advisory.title, title, strength)
+    best = max((m.strength for m in found), default=0)
+    if text:
+        for strength, tier in _rules_by_strength():
+            if decisive and strength < best:
+                break
+            for rule in _tried(tier, text):
+                more = _found(rule, "text", advisory.text, text, strength)
+                if more:
+                    best = max(best, strength)
+                    found += more
     found.sort(key=lambda m: (-m.strength, m.field != "title", m.start))
     return found
+
+
+def _tried(tier: tuple[tuple[str, tuple[_Rule, ...]], ...], lower: str) -> list[_Rule]:
+    """The rules one of whose keys occurs, each once."""
+    rules_ = [rule for key, group in tier if key in lower for rule in group]
+    return rules_ if len(rules_) < 2 else list({id(rule): rule for rule in rules_}.values())
+
+
+def _found(rule: _Rule, field: Literal["title", "text"], original: str, lower: str, strength: int) -> list[Match]:
+    hit = rule.pattern.search(lower)
+    while hit is not None and rule.kind == "phrase" and _negated(lower, hit.start()):
+        hit = rule.pattern.search(lower, hit.end())
+    if hit is None:
+        return []
+    start, end = hit.span()
+    return [Match(rule.weakness, rule.cwe, rule.kind, original[start:end], field, start, end, strength)]
 
 
 def label_by_rules(advisory: Advisory) -> Label:
@@ -127,7 +141,7 @@ def label_by_rules(advisory: Advisory) -> Label:
         >>> label_by_rules(Advisory(id="X", feed="f", file="f", title="fix use-after-free")).weakness
         'temporal'
     """
-    found = matches(advisory)
+    found = matches(advisory, decisive=True)
     if not found:
         return Label(advisory.id, UNKNOWN, "none")
     best = found[0]
