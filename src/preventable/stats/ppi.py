@@ -11,8 +11,7 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtri
-from scipy.stats import beta
+from scipy.special import betaincinv, ndtri
 
 from preventable.errors import StatisticsInputError
 from preventable.records import Estimate
@@ -202,8 +201,8 @@ def clopper_pearson(count: int, total: int, *, level: float = 0.95) -> Estimate:
     if total < 1 or not 0 <= count <= total:
         raise StatisticsInputError(f"{count} of {total} is not a proportion")
     tail = (1 - level) / 2
-    low = 0.0 if count == 0 else float(beta.ppf(tail, count, total - count + 1))
-    high = 1.0 if count == total else float(beta.ppf(1 - tail, count + 1, total - count))
+    low = 0.0 if count == 0 else float(betaincinv(count, total - count + 1, tail))
+    high = 1.0 if count == total else float(betaincinv(count + 1, total - count, 1 - tail))
     return Estimate(float(count / total), float(low), float(high), int(count), int(total), "audit-only, exact", level)
 
 
