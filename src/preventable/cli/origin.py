@@ -21,6 +21,7 @@ COLUMNS = ("advisory", "fix", "rank", "commit", "weight", "reason")
 @click.command()
 @click.argument("repo", type=click.Path(path_type=Path))
 @click.option(
+    "-a",
     "--advisories",
     "locations",
     required=True,
