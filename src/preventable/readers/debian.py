@@ -3,6 +3,8 @@
 An index is hundreds of megabytes of RFC 822 stanzas of which one tenth matters here. NumPy finds the
 lines; Python touches only the wanted fields' values, and each distinct relation once (``RelationPool``).
 python-debian's ``Deb822`` reads the same files at about one fiftieth of the speed; the tests compare.
+
+A little over 500 lines, since finding lines and reading fields share the buffers that make it fast.
 """
 
 from __future__ import annotations

@@ -9,6 +9,8 @@ The solver sees a package's clauses only once a model makes use of the package. 
 constraints than there are, so "impossible" is final, and a model all of whose packages were told is an
 installation.
 
+A little over 500 lines: witnesses and solver share the tables of choices, and apart they would have to pass them.
+
 Source: doi:10.1109/ASE.2006.49; MiniSat through python-sat.
 """
 
