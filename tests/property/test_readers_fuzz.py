@@ -27,7 +27,7 @@ each_feed = pytest.mark.parametrize("feed", FEEDS.values(), ids=FEEDS.keys())
 ARCHIVES = [c for c in CONTAINERS if c != "directory"]
 
 
-def survives(data: bytes, name: str, format_name: str | None, then: Callable[[Any], None] | None = None) -> None:
+def assert_survives(data: bytes, name: str, format_name: str | None, then: Callable[[Any], None] | None = None) -> None:
     """Only a ``PreventableError`` may come out; what is read must go through labels, tables and JSON."""
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / name
@@ -77,15 +77,15 @@ def mutated(draw: st.DrawFn, data: bytes) -> bytes:
 @given(data=st.data())
 def test_a_damaged_feed(feed: Feed, data: st.DataObject) -> None:
     content = data.draw(mutated(feed.members()[feed.single]))
-    survives(content, Path(feed.single).name, feed.name)
+    assert_survives(content, Path(feed.single).name, feed.name)
 
 
 @each_feed
 @settings(max_examples=40)
 @given(content=st.binary(max_size=300))
 def test_arbitrary_bytes(feed: Feed, content: bytes) -> None:
-    survives(content, Path(feed.single).name, feed.name)
-    survives(content, Path(feed.single).name, None)
+    assert_survives(content, Path(feed.single).name, feed.name)
+    assert_survives(content, Path(feed.single).name, None)
 
 
 HUGE = "an integer of 5,001 digits"
@@ -141,7 +141,7 @@ def test_wrong_schema(feed: Feed, data: st.DataObject) -> None:
         if at:
             inside[at[-1]] = value
     content = b"\n".join(big_json(r) for r in rows) if feed.name == "jsonl" else big_json(rows)
-    survives(content, Path(feed.single).name, feed.name)
+    assert_survives(content, Path(feed.single).name, feed.name)
 
 
 toml_values = st.sampled_from(
@@ -159,7 +159,7 @@ def test_wrong_front_matter(data: st.DataObject) -> None:
     at = data.draw(st.sampled_from([i for i, line in enumerate(lines) if " = " in line]))
     key = lines[at].split(" = ", 1)[0]
     lines[at] = f"{key} = {data.draw(toml_values)}"
-    survives("\n".join(lines).encode(), Path(feed.single).name, feed.name)
+    assert_survives("\n".join(lines).encode(), Path(feed.single).name, feed.name)
 
 
 @pytest.mark.parametrize("container", ARCHIVES)
@@ -170,12 +170,12 @@ def test_a_damaged_archive(container: str, data: st.DataObject) -> None:
     content = bytearray(packed(FEEDS["osv"].members(), container))
     for _ in range(data.draw(st.integers(1, 4))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
-    survives(bytes(content), f"feed.{container}", "osv")
+    assert_survives(bytes(content), f"feed.{container}", "osv")
 
 
 @pytest.mark.parametrize("start", [b"PK\x03\x04", b"PK\x05\x06", b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\x00"])
 @settings(max_examples=60)
 @given(rest=st.binary(max_size=200))
 def test_what_only_begins_like_an_archive(start: bytes, rest: bytes) -> None:
-    survives(start + rest, "feed.bin", "osv")
-    survives(start + rest, "feed.bin", None)
+    assert_survives(start + rest, "feed.bin", "osv")
+    assert_survives(start + rest, "feed.bin", None)

@@ -20,6 +20,7 @@ from preventable.evidence.tables import SCHEMA, Evidence
 from preventable.records import ReadReport
 
 STORE_VERSION = 1
+_ABANDONED_SECONDS = 3600
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -49,6 +50,7 @@ def save_evidence(evidence: Evidence, store: Path, key: str) -> None:
             final = store / f"evidence-{key[:16]}"
             if final.exists():
                 shutil.rmtree(final)
+            fresh_since = fresh.stat().st_mtime
             fresh.rename(final)
         except BaseException:
             shutil.rmtree(fresh, ignore_errors=True)
@@ -62,7 +64,9 @@ def save_evidence(evidence: Evidence, store: Path, key: str) -> None:
             tuple(sorted({r.licence for r in evidence.reports})),
         )
         replace_file(store / "manifest.json", msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
-        for old in [*store.glob("evidence-*"), *store.glob("writing-*")]:
+        # Another run may be writing here right now: only what a run killed long ago left behind is dropped.
+        abandoned = [d for d in store.glob("writing-*") if fresh_since - d.stat().st_mtime > _ABANDONED_SECONDS]
+        for old in [*store.glob("evidence-*"), *abandoned]:
             if old.name != final.name:
                 shutil.rmtree(old, ignore_errors=True)
     except (OSError, pl.exceptions.PolarsError) as error:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from preventable.errors import FormatError, InputError
+from preventable.errors import FormatError, InputError, RecordError
 from preventable.progress import Progress
 from preventable.readers.base import Options, Reader, Sink
 from preventable.readers.cve5 import Cve5Reader
@@ -78,7 +78,10 @@ def recognise(location: str) -> Reader:
     seen = []
     table: Reader | None = None
     for member in islice(source.members(), _SNIFFED_MEMBERS):
-        head = member.head(_SNIFFED_BYTES)
+        try:
+            head = member.head(_SNIFFED_BYTES)
+        except RecordError:
+            continue  # damaged: reading tells of it, recognising looks at the next
         seen.append(member.name)
         reader = next((r for r in READERS.values() if r.recognises(member.name, head)), None)
         if reader is not None and reader.name not in _PLAIN_TABLES:

@@ -7,6 +7,7 @@ error and not a full memory.
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import hashlib
 import io
@@ -70,17 +71,19 @@ class Member:
         data = self._take(limit + 1)
         if len(data) > limit:
             raise RecordError(f"more than the limit of {limit:,} bytes", file=self.name)
-        return data
+        return data.removeprefix(codecs.BOM_UTF8)
 
     def head(self, size: int) -> bytes:
         """The first bytes; the member cannot be read whole afterwards."""
-        return self._take(size)
+        return self._take(size).removeprefix(codecs.BOM_UTF8)
 
     def lines(self) -> Iterator[tuple[int, bytes | None]]:
         """Line numbers from 1 and lines without their end; ``None`` for a line over ``MAX_RECORD_BYTES``."""
         number = 0
         while line := self._line():
             number += 1
+            if number == 1:
+                line = line.removeprefix(codecs.BOM_UTF8)
             if len(line) >= MAX_RECORD_BYTES and not line.endswith(b"\n"):
                 while (rest := self._line()) and not rest.endswith(b"\n"):
                     pass
@@ -353,6 +356,9 @@ def _translated(file: str) -> Iterator[None]:
     try:
         yield
     except _FOREIGN as error:
+        if isinstance(error, zipfile.BadZipFile) and "CRC-32" in str(error):
+            # One member of a zip is damaged: the others are still whole.
+            raise RecordError("the member is damaged: its checksum differs", file=file) from error
         raise ArchiveError(
             f"truncated or damaged: {str(error) or type(error).__name__}",
             file=file,
