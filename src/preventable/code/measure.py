@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import itertools
 import multiprocessing
 import os
 import re
@@ -120,31 +121,33 @@ def measure_source(
     Args:
         source: where the files come from.
         workers: processes; by default one more than there are cores, at most 8. 1 stays in this process.
-        observe: called with the facts of each shard as it is done, while others are measured, if every path and
-            kept file is known by then: for files in place, not for streams.
+        observe: called with the facts of shards that are done, while others are measured, once every path and kept
+            file is known: for files in place, not for streams.
     """
     items = source.files()
     if workers is None:
         workers = min((os.cpu_count() or 1) + 1, 8)  # one more than cores: some always wait for a read
-    known = None if items is None else sum(item.size or 0 for item in items)
-    pooled = workers > 1 and (known is None or known > POOL_FROM_BYTES)
     done = Measured([], [], {})
     with contextlib.ExitStack() as stack:
+        pooled = workers > 1
+        if items is not None and pooled:
+            items, pooled = _large(items)
         runner: _Inline | _Pool = stack.enter_context(_Pool(workers)) if pooled else _Inline()
-        if items is not None and all(item.local is not None for item in items):
-            for item in items:
-                done.paths.append(item.path)
-                if _keep(item.path):
-                    with contextlib.suppress(OSError):
-                        done.kept[item.path] = Path(item.local or "").read_bytes()
-            work = _local_shards(items, source)
+        listing = _Listing(items, done)
+        if source.in_place:
+            work = _local_shards(listing, source)
         else:
-            work = _written_shards(source, items, done, stack)
+            work = _written_shards(source, None if items is None else list(listing), done, stack)
             observe = None
+        unseen: list[FileFacts] = []
         for facts in runner.map(work, what):
             done.facts += facts
-            if observe is not None:
-                observe(done, facts)
+            unseen += facts
+            if observe is not None and listing.complete:
+                observe(done, unseen)
+                unseen = []
+        if observe is not None and unseen:
+            observe(done, unseen)
     last = {fact.path: fact for fact in done.facts}
     done.facts = [last[path] for path in sorted(last)]
     done.paths = sorted(set(done.paths))
@@ -171,11 +174,44 @@ def measure_contents(contents: Iterable[tuple[str, bytes]], what: Measure) -> li
     return facts
 
 
+def _large(items: Iterable[FileItem]) -> tuple[Iterable[FileItem], bool]:
+    """The items again, and whether they are enough for a pool of processes."""
+    rest = iter(items)
+    first: list[FileItem] = []
+    size = 0
+    for item in rest:
+        first.append(item)
+        size += item.size or 0
+        if size > POOL_FROM_BYTES:
+            return itertools.chain(first, rest), True
+    return first, False
+
+
+class _Listing:
+    """Passes the items of a source on and keeps what is known of all of them, so that files are measured while
+    others are still looked for."""
+
+    def __init__(self, items: Iterable[FileItem] | None, done: Measured) -> None:
+        self._items = items
+        self._done = done
+        self.complete = False
+
+    def __iter__(self) -> Iterator[FileItem]:
+        done = self._done
+        for item in self._items or ():
+            done.paths.append(item.path)
+            if item.local is not None and _keep(item.path):
+                with contextlib.suppress(OSError):
+                    done.kept[item.path] = Path(item.local).read_bytes()
+            yield item
+        self.complete = True
+
+
 Shard = tuple[list[tuple[str, str]], str | None]
 """Files (path, path on disk) and the directory to remove afterwards."""
 
 
-def _local_shards(items: Sequence[FileItem], source: Source) -> Iterator[Shard]:
+def _local_shards(items: Iterable[FileItem], source: Source) -> Iterator[Shard]:
     shard: list[tuple[str, str]] = []
     odd: list[FileItem] = []
     size = 0
@@ -204,7 +240,6 @@ def _written_shards(
     writer = _ShardWriter()
     stack.callback(writer.discard)
     if items is not None:
-        done.paths += [item.path for item in items]
         items = [i for i in items if os.path.splitext(i.path)[1] not in _NOT_TEXT]  # noqa: PTH122  (many)
     streamed = items is None
     for item, data in source.contents(items):

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -62,8 +62,11 @@ class Source(Protocol):
     def provenance(self) -> SourceInput:
         """What was read; complete only once everything was."""
 
-    def files(self) -> list[FileItem] | None:
-        """All regular files, sorted, or None if they can only be streamed once."""
+    in_place: bool
+    """The files lie on disk: every item has a ``local``."""
+
+    def files(self) -> Iterable[FileItem] | None:
+        """All regular files, in any order, found while they are taken; None if they can only be streamed once."""
 
     def contents(self, items: list[FileItem] | None) -> Iterator[tuple[FileItem, bytes]]:
         """The bytes of the given files (of all, for a stream)."""
@@ -71,6 +74,8 @@ class Source(Protocol):
 
 class DirectorySource:
     """Files below a directory."""
+
+    in_place = True
 
     def __init__(self, root: Path, max_file_bytes: int = DEFAULT_MAX_FILE_BYTES) -> None:
         if not root.is_dir():
@@ -86,10 +91,9 @@ class DirectorySource:
     def provenance(self) -> SourceInput:
         return SourceInput("directory", str(self.root), commit=self._commit)
 
-    def files(self) -> list[FileItem]:
+    def files(self) -> Iterable[FileItem]:
         listed = self._from_git()
-        items = self._walk() if listed is None else listed
-        return sorted(items, key=lambda item: item.path)
+        return self._walk() if listed is None else listed
 
     def contents(self, items: list[FileItem] | None) -> Iterator[tuple[FileItem, bytes]]:
         for item in items or []:
@@ -140,8 +144,7 @@ class DirectorySource:
         else:
             items.append(FileItem(path, status.st_size, str(local)))
 
-    def _walk(self) -> list[FileItem]:
-        items: list[FileItem] = []
+    def _walk(self) -> Iterator[FileItem]:
         stack: list[tuple[str, str]] = [(str(self.root), "")]
         while stack:
             directory, prefix = stack.pop()
@@ -161,14 +164,15 @@ class DirectorySource:
                                 reason = f"larger than {self.max_file_bytes:,} bytes"
                                 self.not_counted.append(NotCounted(path, reason))
                             else:
-                                items.append(FileItem(path, size, entry.path))
+                                yield FileItem(path, size, entry.path)
             except OSError as error:
                 self.not_counted.append(NotCounted(prefix.rstrip("/") or ".", f"unreadable: {error.strerror}"))
-        return items
 
 
 class RevisionSource:
     """Files of a commit, from the object store."""
+
+    in_place = False
 
     def __init__(self, repository: Repository, revision: str, max_file_bytes: int = DEFAULT_MAX_FILE_BYTES) -> None:
         self.repository = repository
@@ -209,6 +213,8 @@ class ArchiveSource:
 
     A single top directory that holds everything (``linux-7.2/``) is the root.
     """
+
+    in_place = False
 
     def __init__(self, archive: Path, max_file_bytes: int = DEFAULT_MAX_FILE_BYTES) -> None:
         self.archive = archive
