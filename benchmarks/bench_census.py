@@ -1,5 +1,7 @@
 """Speed and memory of the census and the gate, as ratios to scc within one run.
 
+The census counts every language; scc counts once the same files and once C and Rust alone, which is less work than ours.
+
 Inputs: ``PREVENTABLE_LINUX_TREE`` (a Linux source tree) and ``PREVENTABLE_CURL_REPO`` (curl's git history), or the
 two as arguments. What lacks its input is skipped and said.
 """
@@ -17,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 REPEATS = 3
-SCC = ["--no-gitignore", "--no-ignore", "--no-cocomo", "-i", "c,h,rs"]
+SCC = ["--no-gitignore", "--no-ignore", "--no-cocomo"]
+C_AND_RUST = ["-i", "c,h,rs"]
 RULES = (
     '[[gate.zones]]\nname = "net"\npaths = ["net", "drivers"]\nno_new_files = ["C"]\nno_new_lines = ["C"]\n'
     'no_growth = ["unsafe_blocks"]\nsafety_comments = true\n'
@@ -33,7 +36,8 @@ def run(linux: str | None = None, curl: str | None = None) -> list[dict[str, Any
         rows += _linux(linux)
     else:
         rows += [_skipped(name, bar, unit) for name, bar, unit in (
-            ("census of Linux / scc", 2.0, "ratio"), ("census with coupling / scc", 4.0, "ratio"),
+            ("census of Linux / scc, the same files", 2.0, "ratio"),
+            ("census of Linux / scc of C and Rust alone", 2.0, "ratio"), ("census with coupling / scc", 4.0, "ratio"),
             ("peak memory of the census", 500, "MB"), ("gate on a 20-file change in Linux", 2.0, "s"),
         )]  # fmt: skip
     if curl and Path(curl).is_dir():
@@ -48,22 +52,25 @@ def run(linux: str | None = None, curl: str | None = None) -> list[dict[str, Any
 
 def _linux(tree: str) -> list[dict[str, Any]]:
     scc = shutil.which("scc") or str(Path(sys.executable).with_name("scc"))
-    walls: dict[str, list[tuple[float, float]]] = {"scc": [], "census": [], "coupling": []}
     commands = {
-        "scc": [scc, *SCC, tree],
+        "all": [scc, *SCC, tree],
+        "scc": [scc, *SCC, *C_AND_RUST, tree],
         "census": _preventable("census", tree, "--format", "json", "-q"),
         "coupling": _preventable("census", tree, "--format", "json", "-q", "--coupling"),
     }
+    walls: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
     for name in (*commands, *(n for _ in range(REPEATS) for n in commands)):
         walls[name].append(_timed(commands[name]))
     best = {name: min(times[1:]) for name, times in walls.items()}
     least = {name: min(cpu for _, cpu in times) for name, times in walls.items()}
     memory = _memory(commands["census"])
     return [
-        _row("census of Linux / scc", best["census"][0] / best["scc"][0], 2.0, "ratio"),
-        _row("census of Linux / scc, processor time", least["census"] / least["scc"], 2.0, "ratio"),
-        _row("census with coupling / scc", best["coupling"][0] / best["scc"][0], 4.0, "ratio"),
-        _row("census with coupling / scc, processor time", least["coupling"] / least["scc"], 4.0, "ratio"),
+        _row("census of Linux / scc, the same files", best["census"][0] / best["all"][0], 2.0, "ratio"),
+        _row("the same, processor time", least["census"] / least["all"], 2.0, "ratio"),
+        _row("census of Linux / scc of C and Rust alone", best["census"][0] / best["scc"][0], 2.0, "ratio"),
+        _row("the same, processor time", least["census"] / least["scc"], 2.0, "ratio"),
+        _row("with coupling / scc of C and Rust alone", best["coupling"][0] / best["scc"][0], 4.0, "ratio"),
+        _row("the same, processor time", least["coupling"] / least["scc"], 4.0, "ratio"),
         _row("peak memory of the census, all processes", memory, 500, "MB"),
         _row("gate on a 20-file change in Linux", _gate(tree), 2.0, "s"),
     ]
