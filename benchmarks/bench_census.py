@@ -1,6 +1,6 @@
 """Speed and memory of the census and the gate, as ratios to scc within one run.
 
-The census counts every language; scc counts once the same files and once C and Rust alone, which is less work than ours.
+The census counts every language; scc counts once the same files, and once C and Rust alone, which is less work.
 
 Inputs: ``PREVENTABLE_LINUX_TREE`` (a Linux source tree) and ``PREVENTABLE_CURL_REPO`` (curl's git history), or the
 two as arguments. What lacks its input is skipped and said.
