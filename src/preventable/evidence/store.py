@@ -7,6 +7,8 @@ Anything that reads Parquet can read the tables (Polars, DuckDB, pandas, R).
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import shutil
 import tempfile
@@ -48,10 +50,8 @@ def save_evidence(evidence: Evidence, store: Path, key: str) -> None:
             for name in SCHEMA:
                 evidence.table(name).write_parquet(fresh / f"{name}.parquet", compression="zstd")
             final = store / f"evidence-{key[:16]}"
-            if final.exists():
-                shutil.rmtree(final)
             fresh_since = fresh.stat().st_mtime
-            fresh.rename(final)
+            _put(fresh, final)
         except BaseException:
             shutil.rmtree(fresh, ignore_errors=True)
             raise
@@ -65,16 +65,34 @@ def save_evidence(evidence: Evidence, store: Path, key: str) -> None:
         )
         replace_file(store / "manifest.json", msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
         # Another run may be writing here right now: only what a run killed long ago left behind is dropped.
-        abandoned = [d for d in store.glob("writing-*") if fresh_since - d.stat().st_mtime > _ABANDONED_SECONDS]
-        for old in [*store.glob("evidence-*"), *abandoned]:
-            if old.name != final.name:
+        for old in store.iterdir():
+            if old.name.startswith("evidence-") and old.name != final.name:
                 shutil.rmtree(old, ignore_errors=True)
+            elif old.name.startswith("writing-"):
+                with contextlib.suppress(FileNotFoundError):
+                    if fresh_since - old.stat().st_mtime > _ABANDONED_SECONDS:
+                        shutil.rmtree(old, ignore_errors=True)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise OutputError(
             f"the evidence cannot be written: {error}",
             file=str(store),
             hint="Free space or name another --store",
         ) from error
+
+
+def _put(fresh: Path, final: Path) -> None:
+    """Give the tables their name. The same key means the same bytes: those of a faster run do as well as ours."""
+    if final.exists():
+        old = fresh.with_name(f"{fresh.name}-old")
+        with contextlib.suppress(FileNotFoundError):  # another run took it away
+            final.rename(old)
+        shutil.rmtree(old, ignore_errors=True)
+    try:
+        fresh.rename(final)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        shutil.rmtree(fresh)
 
 
 def load_evidence(store: Path, key: str) -> Evidence | None:

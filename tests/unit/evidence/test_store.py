@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 
@@ -119,3 +120,16 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyt
             replace_file(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_runs_that_save_the_same_at_once_do_not_disturb_each_other(damaged: bool, tmp_path: Path) -> None:
+    for _ in range(5):
+        if damaged:
+            save_evidence(tables("A"), tmp_path, OLD)
+            next(tmp_path.glob("evidence-*/advisories.parquet")).write_bytes(b"no table")
+        with ThreadPoolExecutor(8) as runs:
+            list(runs.map(lambda _: save_evidence(tables("A"), tmp_path, OLD), range(16)))  # raises what a run raises
+        assert ids(load_evidence(tmp_path, OLD)) == ["A"]
+        assert len(list(tmp_path.glob("evidence-*"))) == 1
+        assert not list(tmp_path.glob("writing-*"))
