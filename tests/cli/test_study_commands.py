@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -172,6 +173,64 @@ def test_verify_compares_with_a_revision(room: Path) -> None:
     assert run(room, "claims", "verify", "--revision", "HEAD").returncode == 0
     (room / "ledger.jsonl").write_text("", encoding="utf-8")
     assert run(room, "claims", "verify", "--revision", "HEAD").returncode == 1
+
+
+def _ssh_signed(room: Path) -> None:
+    """A ledger, its copy, an ssh key, the signature of the copy and the file of allowed signers."""
+    run(room, "claims", "new", "vulns", "releases.json")
+    (room / "copy.jsonl").write_bytes((room / "ledger.jsonl").read_bytes())
+    make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(room / "key")]
+    subprocess.run(make, check=True, capture_output=True)
+    sign = ["ssh-keygen", "-Y", "sign", "-f", str(room / "key"), "-n", "preventable", str(room / "copy.jsonl")]
+    subprocess.run(sign, check=True, capture_output=True)
+    public = (room / "key.pub").read_text(encoding="utf-8")
+    (room / "signers").write_text(f"keeper {public}", encoding="utf-8")
+
+
+@pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="ssh-keygen makes and checks the signature")
+def test_verify_checks_an_ssh_signature_of_the_copy(room: Path) -> None:
+    _ssh_signed(room)
+    signed = ("claims", "verify", "--copy", "copy.jsonl", "--signature", "copy.jsonl.sig")
+    done = run(room, *signed, "--signers", "signers", "--signer", "keeper", "--format", "json")
+    assert (done.returncode, json.loads(done.stdout)["trusted"]) == (0, True), done.stderr
+    assert run(room, *signed).returncode == 2  # who may sign is not said
+    assert run(room, *signed, "--signers", "signers", "--signer", "somebody").returncode == 3
+    assert run(room, "claims", "verify", "--signature", "copy.jsonl.sig").returncode == 2
+    assert run(room, *signed[:-1], "absent.sig", "--signers", "signers").returncode == 3
+    with (room / "copy.jsonl").open("a", encoding="utf-8") as stream:
+        stream.write("\n")
+    done = run(room, *signed, "--signers", "signers", "--signer", "keeper")
+    assert done.returncode == 3
+    assert "does not hold" in done.stderr
+
+
+@pytest.mark.skipif(shutil.which("gpg") is None, reason="gpg makes and checks the signature")
+def test_verify_checks_a_gpg_signature_of_the_copy(
+    room: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path_factory.mktemp("gnupg")
+    home.chmod(0o700)
+    monkeypatch.setenv("GNUPGHOME", str(home))
+    run(room, "claims", "new", "vulns", "releases.json")
+    (room / "copy.jsonl").write_bytes((room / "ledger.jsonl").read_bytes())
+    gpg = ["gpg", "--batch", "--quiet", "--pinentry-mode", "loopback", "--passphrase", ""]
+    subprocess.run([*gpg, "--quick-gen-key", "keeper@example.org"], check=True, capture_output=True)
+    subprocess.run([*gpg, "--detach-sign", str(room / "copy.jsonl")], check=True, capture_output=True)
+    try:
+        signed = ("claims", "verify", "--copy", "copy.jsonl", "--signature", "copy.jsonl.sig")
+        assert run(room, *signed).returncode == 0
+        with (room / "copy.jsonl").open("a", encoding="utf-8") as stream:
+            stream.write("\n")
+        assert run(room, *signed).returncode == 3
+    finally:
+        subprocess.run(["gpgconf", "--kill", "gpg-agent"], check=False, capture_output=True)
+
+
+def test_verify_compares_with_a_head_and_with_a_copy(room: Path) -> None:
+    run(room, "claims", "new", "vulns", "releases.json")
+    (room / "copy.jsonl").write_bytes((room / "ledger.jsonl").read_bytes())
+    assert run(room, "claims", "verify", "--copy", "copy.jsonl").returncode == 0
+    assert run(room, "claims", "verify", "--copy", "copy.jsonl", "--head", "sha256:other").returncode == 1
 
 
 def test_a_claim_cannot_be_changed_after_its_opening(room: Path) -> None:

@@ -246,14 +246,15 @@ def verify(
     if signature is not None and copy is None:
         raise UsageError("--signature signs a --copy", hint="Give the signed file with --copy")
     lines = book.read_ledger(path)
-    trusted: list[str] = [head] if head else []
+    copies = []
     if copy is not None:
         if signature is not None:
             _check_signature(copy, signature, signers, signer)
-        trusted = [line.digest for line in book.read_ledger(copy)]
+        copies.append([line.digest for line in book.read_ledger(copy)])
     if revision is not None:
-        trusted = [line.digest for line in _at_revision(path, revision)]
-    faults = book.verify(lines, trusted)
+        copies.append([line.digest for line in _at_revision(path, revision)])
+    faults = book.verify(lines, heads=[head] if head else [], copies=copies)
+    trusted = bool(head or any(copies))
     if not trusted:
         click.echo(
             "no trusted head was given: an edit that rewrote the whole chain could not be told. "
@@ -262,7 +263,7 @@ def verify(
         )
     output.write_rows(
         [msgspec.to_builtins(f) for f in faults], fmt, kind="claims-verify", columns=("line", "what"),
-        lines=len(lines), head=lines[-1].digest if lines else None, trusted=bool(trusted), holds=not faults,
+        lines=len(lines), head=lines[-1].digest if lines else None, trusted=trusted, holds=not faults,
     )  # fmt: skip
     click.echo(
         f"{len(lines)} lines; " + (f"{len(faults)} faults" if faults else "all of it was recomputed and holds"),

@@ -153,12 +153,15 @@ def withdrawn_claims(lines: Sequence[Line]) -> dict[str, str]:
     return {x.claim: str(x.body.get("reason", "")) for x in lines if x.kind == "withdrawn"}
 
 
-def verify(lines: Sequence[Line], trusted: Sequence[str] | None = None, *, every_look: bool = True) -> list[Fault]:
+def verify(
+    lines: Sequence[Line], *, heads: Sequence[str] = (), copies: Sequence[Sequence[str]] = (), every_look: bool = True
+) -> list[Fault]:
     """Recompute the whole ledger: chain, frozen claims, every e-value, every interval.
 
     Args:
         lines: the ledger.
-        trusted: digests of the lines of a trusted copy, oldest first; or only its last one.
+        heads: trusted digests, each of which must be the digest of some line.
+        copies: per trusted copy the digests of its lines, oldest first: each must be the beginning of the ledger.
         every_look: recompute the e-values of every look; else of each claim's last one only.
     Returns:
         What does not hold; empty if all does.
@@ -176,18 +179,17 @@ def verify(lines: Sequence[Line], trusted: Sequence[str] | None = None, *, every
         previous = line.digest
     faults += _content_faults(lines, every_look)
     own = [line.digest for line in lines]
-    if trusted:
-        if len(trusted) == 1:
-            if trusted[0] not in own:
-                faults.append(Fault(len(lines), "the trusted head is not in this ledger: it was rewritten or cut"))
-        else:
-            for at, digest in enumerate(trusted):
-                if at >= len(own):
-                    faults.append(Fault(at, f"{len(trusted) - at} lines of the trusted copy are missing"))
-                    break
-                if own[at] != digest:
-                    faults.append(Fault(at + 1, "differs from the trusted copy"))
-                    break
+    for head in heads:
+        if head not in own:
+            faults.append(Fault(len(lines), "the trusted head is not in this ledger: it was rewritten or cut"))
+    for copy in copies:
+        for at, digest in enumerate(copy):
+            if at >= len(own):
+                faults.append(Fault(at, f"{len(copy) - at} lines of the trusted copy are missing"))
+                break
+            if own[at] != digest:
+                faults.append(Fault(at + 1, "differs from the trusted copy"))
+                break
     return faults
 
 

@@ -202,7 +202,7 @@ def test_every_edit_is_noticed(edit: str) -> None:
         broken = broken[:2]
         broken.append(next_line(broken, "withdrawn", "half", {"reason": "inconvenient"}))
         assert verify(broken) == []
-    assert verify(broken, trusted)
+    assert verify(broken, copies=[trusted])
 
 
 def test_wrong_arithmetic_in_a_well_chained_line_is_noticed() -> None:
