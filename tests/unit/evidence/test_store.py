@@ -79,7 +79,7 @@ def test_killed_at_any_step(
 
 
 @pytest.mark.parametrize("name", SCHEMA)
-@pytest.mark.parametrize("damage", ["cut", "gone", "noise", "other columns", "fewer rows"])
+@pytest.mark.parametrize("damage", ["cut", "gone", "noise", "other columns", "another number of rows"])
 def test_a_damaged_table_is_no_evidence(name: str, damage: str, tmp_path: Path) -> None:
     save_evidence(tables("A"), tmp_path, OLD)
     path = next(tmp_path.glob("evidence-*")) / f"{name}.parquet"
@@ -94,9 +94,8 @@ def test_a_damaged_table_is_no_evidence(name: str, damage: str, tmp_path: Path) 
         pl.DataFrame({"x": [1]}).write_parquet(path)
     else:
         frame = pl.read_parquet(path)
-        if frame.is_empty():
-            pytest.skip("the table has no row to lose")
-        frame.head(0).write_parquet(path)
+        one_more = pl.DataFrame({column: [None] for column in frame.columns}, schema=frame.schema)
+        (frame.head(0) if frame.height else one_more).write_parquet(path)
     assert load_evidence(tmp_path, OLD) is None
 
 
