@@ -80,7 +80,10 @@ def test_sarif_and_badge(repo: Path, tmp_path_factory: pytest.TempPathFactory) -
     assert log["version"] == "2.1.0"
     results = log["runs"][0]["results"]
     location = results[1]["locations"][0]["physicalLocation"]
-    assert location == {"artifactLocation": {"uri": "core/new%20file.c"}, "region": {"startLine": 1}}
+    assert location == {
+        "artifactLocation": {"uri": "core/new%20file.c", "uriBaseId": "%SRCROOT%"},
+        "region": {"startLine": 1},
+    }
     assert {r["baselineState"] for r in results} == {"new"}
     assert all(list(r["partialFingerprints"]) == ["preventable/v1"] for r in results)
     assert json.loads((out / "b.json").read_text())["message"] == "2 findings"

@@ -187,7 +187,7 @@ def _write_findings(
 
 def _case(repository: Repository, head: str | None, staged: bool, path: Path | None) -> CaseFile:
     if path is not None:
-        return read_case_file(path)
+        return _relative(read_case_file(path), repository)
     if head is not None or staged:
         found = _stored_case(repository, head or "")
         if found is not None:
@@ -201,6 +201,14 @@ def _case(repository: Repository, head: str | None, staged: bool, path: Path | N
         file=CASE_FILE,
         hint="`preventable gate --example > preventable.toml` begins one",
     )
+
+
+def _relative(case: CaseFile, repository: Repository) -> CaseFile:
+    """A case file inside the repository goes by its path there, so that findings about it have a place."""
+    path = Path(case.file).resolve()
+    if not repository.bare and path.is_relative_to(repository.top().resolve()):
+        return msgspec.structs.replace(case, file=path.relative_to(repository.top().resolve()).as_posix())
+    return msgspec.structs.replace(case, file=path.as_posix())
 
 
 def _base_case(repository: Repository, base: str) -> CaseFile | None:

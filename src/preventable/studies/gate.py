@@ -39,6 +39,7 @@ class Rule(msgspec.Struct, frozen=True):
     id: str
     name: str
     about: str
+    details: str
     help: str
 
 
@@ -47,36 +48,47 @@ RULES: tuple[Rule, ...] = (
         "PVG001",
         "new-file",
         "A file in a closed language appears in a zone.",
+        "A zone with no_new_files was given a file in one of these languages: added, or moved in from outside "
+        "the zone.",
         "Write it in a memory-safe language.",
     ),
     Rule(
         "PVG002",
         "new-lines",
         "A file in a closed language grows.",
+        "A file in a language of no_new_lines has more lines of code than before; blank lines and comments do "
+        "not count, and a line replaced by one line is no growth.",
         "Move the addition to a memory-safe language.",
     ),
     Rule(
         "PVG003",
         "unsafe-growth",
         "Unsafe Rust grows in a zone.",
+        "What no_growth names (unsafe blocks, lines, functions, impls or traits) has grown in the zone as a "
+        "whole, macro bodies included.",
         "Use a safe abstraction, or remove as much.",
     ),
     Rule(
         "PVG004",
         "unsafe-without-safety-comment",
         "New unsafe code does not say why it is sound.",
+        "A new unsafe block or unsafe impl, also in a macro body, has no // SAFETY: comment above it or at "
+        "its beginning.",
         "Write a // SAFETY: comment above it.",
     ),
     Rule(
         "PVG005",
         "indeterminate",
         "A changed file cannot be judged.",
+        "A changed file that a rule of the zone is about does not parse, is binary, too large or cannot be "
+        "read: what it holds is unknown, not none.",
         "Make it parse, or suppress it with a reason.",
     ),
     Rule(
         "PVG006",
         "suppression-expired",
         "A suppression is past its date.",
+        "The last day of a suppression in the case file is over; what it hid is a finding again.",
         "Remove it, or renew it with a reason.",
     ),
 )
@@ -282,13 +294,15 @@ class _JudgedZone:
             message = f"{path} {why}: its unsafe code is unknown"
             found.append(self._finding("PVG005", path, 1, message, "rust", state))
         if appeared and language in self._new_files:
-            message = f"new {language} file in the zone {self.zone.name}: {new.counts.code:,} lines of code"
+            lines = f"{new.counts.code:,} line{'s' if new.counts.code != 1 else ''} of code"
+            message = f"new {language} file in the zone {self.zone.name}: {lines}"
             found.append(self._finding("PVG001", path, 1, message, ""))
         elif language in self._new_lines:
             was = old.counts.code if old and old.counts else 0
-            if new.counts.code > was:
+            more = new.counts.code - was
+            if more > 0:
                 message = (
-                    f"{new.counts.code - was:,} more lines of {language} in the zone {self.zone.name} "
+                    f"{more:,} more line{'s' if more > 1 else ''} of {language} in the zone {self.zone.name} "
                     f"({was:,} before, {new.counts.code:,} now)"
                 )
                 found.append(self._finding("PVG002", path, 1, message, ""))
@@ -410,8 +424,9 @@ def _expired(
     except CaseError:
         base_section = None
     known = set(base_section.suppressions) if base_section else set()
+    rule_name = _BY_NAME["PVG006"].name
     found = []
-    for suppression in suppressions:
+    for index, suppression in enumerate(suppressions):
         if suppression.expires < today:
             rule = _BY_NAME[suppression.rule]
             message = (
@@ -421,5 +436,6 @@ def _expired(
             key = "\0".join(("PVG006", suppression.rule, suppression.path, suppression.expires.isoformat()))
             state: Literal["new", "unchanged"] = "unchanged" if suppression in known else "new"
             digest = hashlib.sha256(key.encode()).hexdigest()[:32]
-            found.append(Finding("PVG006", _BY_NAME["PVG006"].name, "", case.file, 1, message, digest, state))
+            line = case.line_of("gate.suppressions", index, len(suppressions))
+            found.append(Finding("PVG006", rule_name, "", case.file, line, message, digest, state))
     return found
