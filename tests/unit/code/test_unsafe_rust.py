@@ -132,3 +132,59 @@ def test_sites_say_where_and_how() -> None:
 def test_counts_add_up() -> None:
     one = UnsafeCounts(*range(len(COUNT_NAMES)))
     assert one + one == UnsafeCounts(*(2 * n for n in range(len(COUNT_NAMES))))
+
+
+TESTED = """\
+//! Doc.
+pub fn f(p: *const u8) -> u8 { unsafe { *p } }
+
+/// Tests.
+#[allow(dead_code)]
+#[ATTRIBUTE]
+mod tests {
+    // Why.
+    unsafe impl Send for T {}
+
+    #[test]
+    fn t() { unsafe { g() } }
+}
+fn after() { unsafe { g() } }
+"""
+
+
+@pytest.mark.parametrize(
+    "attribute",
+    ["cfg(test)", "cfg( all(unix, test) )", "kunit_tests(rust_x)", "::kernel::macros::kunit_tests(rust_x)"],
+)
+def test_test_items_are_told_apart_with_their_attributes_and_documentation(attribute: str) -> None:
+    found = counts(TESTED.replace("ATTRIBUTE", attribute))
+    assert (found.unsafe_blocks, found.unsafe_impls, found.unsafe_lines) == (3, 1, 3)
+    assert found.tests is not None
+    assert (found.tests.code, found.tests.comment, found.tests.blank) == (7, 2, 1)
+    inside = found.tests.counts
+    assert (inside.unsafe_blocks, inside.unsafe_impls, inside.unsafe_lines) == (1, 1, 1)
+    assert not found.tests.whole_file
+    rest = found - inside
+    assert (rest.unsafe_blocks, rest.unsafe_impls, rest.unsafe_lines) == (2, 0, 2)
+
+
+@pytest.mark.parametrize(
+    "attribute", ["cfg(not(test))", "cfg(any(test, unix))", "cfg_attr(test, path = 'x')", "allow(test)"]
+)
+def test_what_is_built_without_tests_is_no_test_item(attribute: str) -> None:
+    found = counts(TESTED.replace("ATTRIBUTE", attribute).replace("#[test]", "#[inline]"))
+    assert found.tests is None
+
+
+def test_a_test_function_alone_and_a_whole_file() -> None:
+    alone = counts("fn a() {}\n#[tokio::test]\n// note\nasync fn t() { unsafe { g() } }\n").tests
+    assert alone is not None
+    assert (alone.code, alone.comment, alone.counts.unsafe_blocks) == (2, 1, 1)
+    whole = counts("#![cfg(test)]\n\nfn t() { unsafe { g() } }\n").tests
+    assert whole is not None
+    assert (whole.whole_file, whole.code, whole.blank, whole.counts.unsafe_blocks) == (True, 2, 1, 1)
+    module = counts("mod m {\n    #![cfg(test)]\n    fn t() { unsafe { g() } }\n}\nfn a() {}\n").tests
+    assert module is not None
+    assert (module.whole_file, module.code) == (False, 4)
+    attributes_in_macros = counts("m! { #[cfg(test)] mod tests { fn t() { unsafe { g() } } } }\n")
+    assert attributes_in_macros.tests is None
