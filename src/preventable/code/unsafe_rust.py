@@ -350,12 +350,13 @@ class _FileMeasure:
         elif text in (b"impl", b"trait"):
             kind = "impl" if text == b"impl" else "trait"
         elif text in (b"fn", b"extern"):
-            after = _next(following)
-            if text == b"extern" and after is not None and after.type == "string_literal":
-                after = _next(after)
-            if text == b"extern" and after is not None and after.text == b"fn":
-                after = _next(after)
-            if after is not None and (after.type in ("identifier", "metavariable") or after.text == b"#"):
+            introducer: Node | None = following
+            if text == b"extern":
+                introducer = _next(following)
+                if introducer is not None and introducer.type in ("string_literal", "metavariable"):
+                    introducer = _next(introducer)
+            name = _next(introducer) if introducer is not None and introducer.text == b"fn" else None
+            if name is not None and (name.type in ("identifier", "metavariable") or name.text == b"#"):
                 kind = "function"
         if kind is not None:
             row, column = node.start_point.row, node.start_point.column

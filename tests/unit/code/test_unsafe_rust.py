@@ -58,6 +58,16 @@ def test_macro_bodies_are_counted_apart() -> None:
     assert found.unsafe_lines == 0
 
 
+def test_only_what_says_fn_with_a_name_is_a_function_in_a_macro_body() -> None:
+    bodies = """
+        macro_rules! m {
+            ($abi:literal) => { n!({unsafe extern $abi}); static F: unsafe extern "C" fn() -> i32 = f; };
+            ($name:ident) => { unsafe extern "C" fn $name() {} unsafe fn #name() {} };
+        }
+        """
+    assert counts(bodies).macro_unsafe_functions == 2
+
+
 def test_words_in_comments_strings_and_names_are_not_unsafe_code() -> None:
     found = counts('// unsafe { }\n/* unsafe fn f() */\nconst S: &str = "unsafe { x }";\nfn unsafe_looking() {}\n')
     assert found == UnsafeCounts()
