@@ -22,7 +22,7 @@ from typing import Literal
 import msgspec
 
 from preventable.code.census import CensusCase, Placer
-from preventable.code.changed import ChangedTree
+from preventable.code.changed import NOT_FILES, ChangedTree
 from preventable.code.counting import language_names
 from preventable.code.measure import FileFacts
 from preventable.code.path_globs import PathGlobs, unmatched
@@ -261,7 +261,8 @@ class _JudgedZone:
         found: list[Finding] = []
         unsafe: list[tuple[str, FileFacts | None, FileFacts | None]] = []
         for change in self.tree.changes:
-            was_inside, is_inside = self.holds(change.old_path), self.holds(change.new_path)
+            was_inside = self.holds(change.old_path) and change.old_mode not in NOT_FILES
+            is_inside = self.holds(change.new_path)
             old = self.tree.before.facts.get(change.old_path or "") if was_inside else None
             new = self.tree.after.facts.get(change.new_path or "") if is_inside else None
             path = change.new_path or change.old_path or ""
@@ -272,8 +273,7 @@ class _JudgedZone:
         if self.zone.no_growth:
             found += self._growth(unsafe)
         if self.zone.safety_comments:
-            for path, old, new in unsafe:
-                found += self._undocumented(path, old, new)
+            found += self._undocumented(unsafe)
         return found
 
     def _lines(self, path: str, old: FileFacts | None, new: FileFacts | None, *, appeared: bool) -> list[Finding]:
@@ -327,10 +327,20 @@ class _JudgedZone:
             found.append(self._finding("PVG003", path, line, message, name))
         return found
 
-    def _undocumented(self, path: str, old: FileFacts | None, new: FileFacts | None) -> list[Finding]:
-        left = Counter((s.kind, s.text) for s in _bare_sites(old))
+    def _undocumented(self, files: list[tuple[str, FileFacts | None, FileFacts | None]]) -> list[Finding]:
+        """New sites without a comment. One that only moved, within its file or the zone, is not new."""
+        left: Counter[tuple[str, str]] = Counter()
+        appeared: list[tuple[str, UnsafeSite]] = []
+        for path, old, new in files:
+            was = Counter((s.kind, s.text) for s in _bare_sites(old))
+            for site in _bare_sites(new):
+                if was[site.kind, site.text] > 0:
+                    was[site.kind, site.text] -= 1
+                else:
+                    appeared.append((path, site))
+            left += was
         found = []
-        for site in _bare_sites(new):
+        for path, site in appeared:
             if left[site.kind, site.text] > 0:
                 left[site.kind, site.text] -= 1
                 continue
