@@ -115,7 +115,7 @@ _QUERY = Query(
     (impl_item "unsafe") @impl
     (trait_item "unsafe") @trait
     (foreign_mod_item) @foreign
-    (attribute_item (attribute) @attribute)
+    (_ (attribute_item)) @attribute_holder
     (inner_attribute_item (attribute) @inner_attribute)
     (function_item (function_modifiers (extern_modifier))) @extern_function
     (token_tree "unsafe" @token)
@@ -129,6 +129,7 @@ _CONTEXTUAL = re.compile(rb"\bsafe(?=\s+(?:fn|static)\b)|\bauto(?=\s+trait\b)")
 _EXPORTING = re.compile(rb"^\s*(?:unsafe\s*\(\s*)?(?:no_mangle|export_name|(?:\w+::)*export)\b")
 _UNSAFE_ATTRIBUTE = re.compile(rb"^\s*unsafe\s*\(|\bunsafe\s*\(")
 _TEST_ATTRIBUTE = re.compile(rb"(?:(?:::\s*)?(?:\w+\s*::\s*)*)(?:test|bench|kunit_tests)\s*(?:\(.*\))?", re.DOTALL)
+_LONGEST_ATTRIBUTE = 1000
 _CFG = re.compile(rb"cfg\s*\((.*)\)", re.DOTALL)
 _ALL = re.compile(rb"all\s*\((.*)\)", re.DOTALL)
 _SAFETY = re.compile(rb"safety:", re.IGNORECASE)
@@ -174,6 +175,8 @@ class _FileMeasure:
     def __init__(self, source: bytes, root: Node) -> None:
         self.lines = source.split(b"\n")
         self.captures = QueryCursor(_QUERY).captures(root)
+        holders = {node.id: node for node in self.captures.get("attribute_holder", ())}
+        self._attributed = [found for node in holders.values() for found in _attributed_items(node)]
         self.covered: set[int] = set()
         self.comment_rows: set[int] = set()
         self.sites: list[UnsafeSite] = []
@@ -234,14 +237,8 @@ class _FileMeasure:
                     holder = holder.parent
                 if holder is not None:
                     rows.update(range(holder.start_point.row, holder.end_point.row + 1))
-        for node in self.captures.get("attribute", ()):
-            if node.parent is None or not _is_test_attribute(node.text or b""):
-                continue
-            first = node.parent
-            while first.prev_sibling is not None and _belongs_to_next(first.prev_sibling):
-                first = first.prev_sibling
-            item = _attributed(node.parent)
-            if item is not None:
+        for first, texts, item in self._attributed:
+            if any(_is_test_attribute(text) for text in texts):
                 rows.update(range(first.start_point.row, item.end_point.row + 1))
         return {row for row in rows if row < last}, False
 
@@ -323,13 +320,11 @@ class _FileMeasure:
 
     def _attributes(self) -> None:
         exported: dict[int, Node] = {}
-        for node in self.captures.get("attribute", ()):
-            text = node.text or b""
-            if _UNSAFE_ATTRIBUTE.search(text):
-                self._mark("unsafe_attributes", node)
-            if _EXPORTING.search(text) and node.parent is not None:
-                item = _attributed(node.parent)
-                if item is not None and item.type == "function_item":
+        for first, texts, item in self._attributed:
+            for text in texts:
+                if _UNSAFE_ATTRIBUTE.search(text):
+                    self._mark("unsafe_attributes", first)
+                if item.type == "function_item" and _EXPORTING.search(text):
                     exported[item.id] = item
         for node in self.captures.get("extern_function", ()):
             first = node.children[0]
@@ -375,12 +370,22 @@ def _counted(names: Iterable[str]) -> UnsafeCounts:
     return msgspec.convert([found[name] for name in COUNT_NAMES], UnsafeCounts)
 
 
-def _attributed(attribute: Node) -> Node | None:
-    """The item that an attribute stands before."""
-    item = attribute.next_named_sibling
-    while item is not None and item.type in ("attribute_item", "line_comment", "block_comment"):
-        item = item.next_named_sibling
-    return item
+def _attributed_items(holder: Node) -> Iterator[tuple[Node, list[bytes], Node]]:
+    """Items with outer attributes among the children: where they begin with their documentation, the attributes, the
+    item itself. One pass, since a tree is slow to ask for parents and siblings."""
+    first: Node | None = None
+    texts: list[bytes] = []
+    for child in holder.named_children:
+        if _belongs_to_next(child):
+            first = first or child
+            if child.type == "attribute_item":
+                texts += [inner.text or b"" for inner in child.named_children if inner.type == "attribute"]
+        elif child.type in ("line_comment", "block_comment"):
+            first = first if texts else None
+        else:
+            if first is not None and texts:
+                yield first, texts, child
+            first, texts = None, []
 
 
 def _belongs_to_next(node: Node) -> bool:
@@ -396,6 +401,8 @@ def _is_test_attribute(text: bytes) -> bool:
         >>> [_is_test_attribute(t) for t in (b"cfg(not(test))", b"cfg(any(test, unix))", b"cfg_attr(test, x)")]
         [False, False, False]
     """
+    if len(text) > _LONGEST_ATTRIBUTE:
+        return False
     text = text.strip()
     if _TEST_ATTRIBUTE.fullmatch(text):
         return True
@@ -428,14 +435,10 @@ def _next(node: Node) -> Node | None:
 
 
 def _first_error_line(root: Node) -> int:
-    for node in _descend_to_errors(root):
+    waiting = [root]
+    while waiting:  # no recursion: the tree may be deep
+        node = waiting.pop()
         if node.is_error or node.is_missing:
             return int(node.start_point.row) + 1
+        waiting += [c for c in reversed(node.children) if c.has_error or c.is_error or c.is_missing]
     return 1
-
-
-def _descend_to_errors(node: Node) -> Iterator[Node]:
-    yield node
-    for child in node.children:
-        if child.has_error or child.is_error or child.is_missing:
-            yield from _descend_to_errors(child)

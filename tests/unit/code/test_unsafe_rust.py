@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from preventable.code.unsafe_rust import COUNT_NAMES, UnsafeCounts, measure_rust
@@ -198,3 +200,24 @@ def test_a_test_function_alone_and_a_whole_file() -> None:
     assert (module.whole_file, module.code) == (False, 4)
     attributes_in_macros = counts("m! { #[cfg(test)] mod tests { fn t() { unsafe { g() } } } }\n")
     assert attributes_in_macros.tests is None
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "fn f() { " + "(" * 100_000 + "@" + ")" * 100_000 + " }",
+        "fn f() { " + "{" * 100_000,
+        "fn f() { x" + "[0]" * 100_000 + " @ }",
+    ],
+)
+def test_deep_trees_with_errors_are_indeterminate(source: str) -> None:
+    assert measure_rust(source.encode()).indeterminate == "does not parse (line 1)"
+
+
+def test_many_attributes_take_linear_time() -> None:
+    begun = time.process_time()
+    found = counts("#[test]\n#[no_mangle]\n" * 10_000 + "fn t() {}\n").tests
+    assert found is not None
+    assert (found.code, found.counts.exported_functions) == (20_001, 1)
+    assert counts("#[cfg(" + "all(" * 1_000 + "test" + ")" * 1_000 + ")]\nmod t {}\n").tests is None
+    assert time.process_time() - begun < 5
