@@ -16,7 +16,7 @@ from typing import Any, Literal
 import msgspec
 
 from preventable.code.buckets import Attributes, Bucket, BucketRules, KnownProject, Rules, known_project
-from preventable.code.components import ComponentMap, ComponentsFrom, map_components
+from preventable.code.components import ComponentMap, ComponentsFrom, broken_manifests, map_components
 from preventable.code.coupling import CouplingRow, couple
 from preventable.code.measure import FileFacts, Measure, Measured, measure_source
 from preventable.code.path_globs import PathGlobs, unmatched
@@ -188,6 +188,12 @@ class Placer:
             maintainers=kept.get("MAINTAINERS", b"").decode("utf-8", "replace"),
             cargo_manifests=manifests,
         )
+        self.warnings: list[str] = []
+        if census.components_from == "cargo":
+            self.warnings = [
+                f"{path} is not TOML: its package is unknown, and its files go by what is above"
+                for path in broken_manifests(manifests)
+            ]
         self._header_language = header_language(census, paths)
         self._excluded = PathGlobs(census.exclude, where="census.exclude") if census.exclude else None
 
@@ -370,10 +376,7 @@ def take_census(
             file=source.provenance().location,
             hint="Is it the right place?",
         )
-    warnings = [
-        f"{rules.file}: the glob {glob} matches nothing" + (f" (nearest: {near})" if near else "")
-        for glob, near in unmatched(rules.globs(), measured.paths)
-    ]
+    warnings = [*glob_warnings(rules, measured.paths), *placer.warnings]
     coupled = None
     if coupling:
         linked = [(fact.path, fact.links) for _, fact in placed if fact.links is not None]
@@ -392,10 +395,23 @@ def take_census(
             if p.language == "Rust" and (f.rust is None or f.rust.counts is None)
         ],
         warnings=warnings,
-        partial=any(n.reason.startswith(("unreadable", "larger", "the counter")) for n in not_counted),
+        partial=is_partial(not_counted),
         coupling=coupled,
         files=[_file_row(p, f) for p, f in placed] if keep_files else None,
     )
+
+
+def glob_warnings(rules: CensusCase, paths: Sequence[str]) -> list[str]:
+    """A sentence for each glob of the case file that matches none of the paths, with the nearest path."""
+    return [
+        f"{rules.file}: the glob {glob} matches nothing" + (f" (nearest: {near})" if near else "")
+        for glob, near in unmatched(rules.globs(), paths)
+    ]
+
+
+def is_partial(not_counted: Iterable[NotCounted]) -> bool:
+    """Is something that is probably source among what was not counted?"""
+    return any(n.reason.startswith(("unreadable", "larger", "missing", "the counter")) for n in not_counted)
 
 
 class _Placing:
