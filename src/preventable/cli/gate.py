@@ -167,7 +167,7 @@ def _write_findings(
     suppressed = sum(f.suppressed for f in findings)
     if not quiet:
         click.echo(
-            f"preventable: {changed:,} files changed, {len(findings) - suppressed:,} findings, "
+            f"preventable: {_number(changed, 'file')} changed, {_number(len(findings) - suppressed, 'finding')}, "
             f"{suppressed:,} suppressed",
             err=True,
         )
@@ -269,6 +269,10 @@ def _write(path: Path, document: Any) -> None:
         raise OutputError(
             f"The file cannot be written: {error.strerror}", file=str(path), hint="Choose another place"
         ) from error
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _shown(text: str) -> str:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from typing import Literal
 
@@ -30,7 +30,7 @@ from preventable.code.unsafe_rust import UnsafeSite
 from preventable.errors import CaseError
 from preventable.readers.case_file import CaseFile, nearest
 
-Measure = Literal["unsafe_blocks", "unsafe_lines", "unsafe_functions", "unsafe_impls", "unsafe_traits"]
+MEASURES = ("unsafe_blocks", "unsafe_lines", "unsafe_functions", "unsafe_impls", "unsafe_traits")
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -107,8 +107,8 @@ class Zone(msgspec.Struct, frozen=True):
     no_new_files: tuple[str, ...] = ()
     """Languages; ``C`` and ``C++`` include their headers."""
     no_new_lines: tuple[str, ...] = ()
-    no_growth: tuple[Measure, ...] = ()
-    """What may not grow, macro bodies included."""
+    no_growth: tuple[str, ...] = ()
+    """What may not grow (of ``MEASURES``), macro bodies included."""
     safety_comments: bool = False
     """New unsafe blocks and impls need ``// SAFETY:``."""
 
@@ -169,6 +169,11 @@ def gate_section(case: CaseFile) -> GateSection:
     Raises:
         CaseError: there are none, or one names a language, rule or zone wrongly.
     """
+    incomplete = list(_incomplete(case))
+    if incomplete:
+        raise CaseError(
+            "; ".join(incomplete), file=case.file, hint="A suppression needs rule, path, reason and expires"
+        )
     section = case.decode("gate", GateSection)
     if section is None or not section.zones:
         raise CaseError(
@@ -189,20 +194,34 @@ def gate_section(case: CaseFile) -> GateSection:
             faults.append(f"{where} has no rule (no_new_files, no_new_lines, no_growth, safety_comments)")
         for language in (*zone.no_new_files, *zone.no_new_lines):
             if language not in languages:
-                near = nearest(language, sorted(languages))
-                faults.append(f"{where}: unknown language {language}" + (f" (did you mean {near}?)" if near else ""))
+                faults.append(f"{where}: unknown language {language}" + _meant(language, sorted(languages)))
+        for measure in zone.no_growth:
+            if measure not in MEASURES:
+                faults.append(f"{where}.no_growth: unknown measure {measure}" + _meant(measure, MEASURES))
     for index, suppression in enumerate(section.suppressions):
         where = f"gate.suppressions[{index}]"
         if suppression.rule not in _BY_NAME:
-            near = nearest(suppression.rule, list(_BY_NAME))
-            faults.append(
-                f"{where}.rule: unknown rule {suppression.rule}" + (f" (did you mean {near}?)" if near else "")
-            )
+            faults.append(f"{where}.rule: unknown rule {suppression.rule}" + _meant(suppression.rule, list(_BY_NAME)))
         if not suppression.reason.strip():
             faults.append(f"{where}.reason is empty")
     if faults:
         raise CaseError("; ".join(faults), file=case.file, hint="See docs/gate.md")
     return section
+
+
+def _incomplete(case: CaseFile) -> Iterator[str]:
+    """Suppressions that lack members, all at once."""
+    section = case.sections.get("gate")
+    tables = section.get("suppressions") if isinstance(section, dict) else None
+    for index, table in enumerate(tables if isinstance(tables, list) else ()):
+        missing = [n for n in Suppression.__struct_fields__ if isinstance(table, dict) and n not in table]
+        if missing:
+            yield f"gate.suppressions[{index}] lacks {', '.join(missing)}"
+
+
+def _meant(word: str, choices: Sequence[str]) -> str:
+    near = nearest(word, list(choices))
+    return f" (did you mean {near}?)" if near else f" (known: {', '.join(choices)})" if len(choices) < 20 else ""
 
 
 def judge(tree: ChangedTree, case: CaseFile, today: date, base_case: CaseFile | None = None) -> Verdict:
