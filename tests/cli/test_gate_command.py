@@ -80,7 +80,10 @@ def test_sarif_and_badge(repo: Path, tmp_path_factory: pytest.TempPathFactory) -
     assert log["version"] == "2.1.0"
     results = log["runs"][0]["results"]
     location = results[1]["locations"][0]["physicalLocation"]
-    assert location == {"artifactLocation": {"uri": "core/new%20file.c"}, "region": {"startLine": 1}}
+    assert location == {
+        "artifactLocation": {"uri": "core/new%20file.c", "uriBaseId": "%SRCROOT%"},
+        "region": {"startLine": 1},
+    }
     assert {r["baselineState"] for r in results} == {"new"}
     assert all(list(r["partialFingerprints"]) == ["preventable/v1"] for r in results)
     assert json.loads((out / "b.json").read_text())["message"] == "2 findings"
@@ -98,6 +101,63 @@ def test_rules_come_from_the_judged_revision(repo: Path) -> None:
 def test_a_change_of_the_rules_is_said(repo: Path) -> None:
     (repo / "preventable.toml").write_text(RULES + "# looser\n")
     assert "touches the file with the rules" in run("--base", "HEAD", cwd=repo).stderr
+
+
+def test_rules_that_the_head_lacks_or_loses_are_said(repo: Path) -> None:
+    git(repo, "rm", "-q", "--cached", "preventable.toml")
+    git(repo, "commit", "-qm", "no rules")
+    done = run("--base", "HEAD~1", "--head", "HEAD", cwd=repo)
+    assert done.returncode == 0
+    assert "the head has no rules; they are those of the work tree" in done.stderr
+    assert "touches the file with the rules" in done.stderr
+
+
+def test_before_the_first_commit_everything_staged_is_new(tmp_path: Path) -> None:
+    (tmp_path / "core").mkdir()
+    (tmp_path / "core/a.c").write_text("int a;\n")
+    (tmp_path / "preventable.toml").write_text(RULES)
+    git(tmp_path, "init", "-q", "-b", "main")
+    assert run("--base", "HEAD", "--staged", cwd=tmp_path).returncode == 0
+    git(tmp_path, "add", "-A")
+    done = run("--base", "HEAD", "--staged", "--format", "json", cwd=tmp_path)
+    assert done.returncode == 1, done.stderr
+    assert [f["rule"] for f in json.loads(done.stdout)["results"]] == ["PVG001"]
+    assert run("--base", "HEAD", "--head", "HEAD", cwd=tmp_path).returncode == 3
+
+
+def test_a_base_that_went_on_is_said_and_merge_base_leaves_it_out(repo: Path) -> None:
+    git(repo, "checkout", "-qb", "topic")
+    (repo / "note.txt").write_text("n\n")
+    git(repo, "add", "-A")
+    git(repo, "commit", "-qm", "topic")
+    git(repo, "checkout", "-q", "main")
+    git(repo, "rm", "-q", "core/a.c")
+    git(repo, "commit", "-qm", "less C")
+    direct = run("--base", "main", "--head", "topic", cwd=repo)
+    assert direct.returncode == 1
+    assert "main has commits that the head lacks" in direct.stderr
+    common = run("--base", "main", "--head", "topic", "--merge-base", cwd=repo)
+    assert (common.returncode, common.stdout) == (0, "The gate holds.\n")
+    assert "lacks" not in common.stderr
+
+
+def test_a_line_in_a_renamed_file_with_an_odd_name_is_found(repo: Path) -> None:
+    lines = "".join(f"int a{n};\n" for n in range(9))
+    (repo / "core/a.c").write_text(lines)
+    git(repo, "commit", "-qam", "longer")
+    git(repo, "mv", "core/a.c", 'core/\u00fc "b.c')
+    git(repo, "commit", "-qm", "move")
+    (repo / 'core/\u00fc "b.c').write_text(lines + "int z;\n")
+    for base in ("HEAD", "HEAD~1"):
+        done = run("--base", base, "--format", "json", cwd=repo)
+        assert [(f["rule"], f["line"]) for f in json.loads(done.stdout)["results"]] == [("PVG002", 10)]
+
+
+def test_a_bare_repository_needs_a_head(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    bare = tmp_path_factory.mktemp("bare")
+    git(repo, "clone", "-q", "--bare", ".", str(bare))
+    assert "Name a revision by --head" in run("--base", "HEAD", cwd=bare).stderr
+    assert run("--base", "HEAD", "--head", "HEAD", cwd=bare).returncode == 0
 
 
 def test_a_day_can_be_given(repo: Path) -> None:

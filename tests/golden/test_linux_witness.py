@@ -52,4 +52,4 @@ def test_unsafe_rust_is_the_witness_with_macro_bodies_and_one_unknown_file(linux
     functions = sum((row.unsafe_functions or 0) + (row.macro_unsafe_functions or 0) for row in rust)
     impls = sum((row.unsafe_impls or 0) + (row.macro_unsafe_impls or 0) for row in rust)
     # Less the unknown file (35, 14, 10) and the words that are no code: see docs/census.md.
-    assert (blocks, functions, impls) == (1955 - 35 - 8, 498 - 14 - 14, 437 - 10)
+    assert (blocks, functions, impls) == (1955 - 35 - 8, 498 - 14 - 15, 437 - 10)

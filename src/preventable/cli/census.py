@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,10 @@ import click
 import msgspec
 
 from preventable.cli import output
-from preventable.code.census import HEADER_RULES, ROW_COLUMNS, Census, CensusSection, take_census
+from preventable.code.census import HEADER_RULES, ROW_COLUMNS, Census, CensusSection, is_partial, take_census
 from preventable.code.counting import counter_name
 from preventable.code.coupling import CouplingRow
-from preventable.code.trees import DEFAULT_MAX_FILE_BYTES, open_source
+from preventable.code.trees import DEFAULT_MAX_FILE_BYTES, NotCounted, open_source
 from preventable.progress import Progress
 from preventable.readers.case_file import CaseFile, read_case_file
 from preventable.studies.census_diff import DIFF_COLUMNS, diff_census
@@ -188,6 +189,7 @@ def diff(
     if not quiet:
         for warning in result.warnings:
             click.echo(f"preventable: warning: {_display(warning)}", err=True)
+        _say_not_counted(result.not_counted)
     output.write_rows(
         _plain(result.rows),
         fmt,
@@ -199,6 +201,7 @@ def diff(
         not_counted=_plain(result.not_counted),
         warnings=_plain(result.warnings),
     )
+    _exit(result.partial)
 
 
 @command.command("series")
@@ -226,8 +229,9 @@ def series(
     with Progress("releases", len(what), quiet=quiet) as progress:
         rows: list[dict[str, Any]] = []
         inputs: list[Any] = []
+        not_counted: list[dict[str, str]] = []
         for tree in what:
-            more_rows, more_inputs = census_series(
+            more_rows, more_inputs, left_out = census_series(
                 [tree],
                 _case(case_path),
                 max_file_bytes=max_file_bytes,
@@ -235,10 +239,16 @@ def series(
             )
             rows += more_rows
             inputs += more_inputs
+            not_counted += left_out
             progress.advance()
+    left = [NotCounted(f"{item['release']}: {item['path']}", item["reason"]) for item in not_counted]
+    if not quiet:
+        _say_not_counted(left)
     output.write_rows(
-        _plain(rows), fmt, kind="census_series", columns=SERIES_COLUMNS, inputs=_plain(inputs), counter=counter_name()
-    )
+        _plain(rows), fmt, kind="census_series", columns=SERIES_COLUMNS, inputs=_plain(inputs),
+        counter=counter_name(), not_counted=_plain(not_counted),
+    )  # fmt: skip
+    _exit(is_partial(left))
 
 
 def _case(path: Path | None) -> CaseFile | None:
@@ -259,18 +269,22 @@ def _warn(census: Census, *, quiet: bool) -> None:
         return
     for warning in census.warnings:
         click.echo(f"preventable: warning: {_display(warning)}", err=True)
-    reasons: dict[str, list[str]] = {}
-    for item in census.not_counted:
-        reasons.setdefault(item.reason, []).append(item.path)
-    for reason, paths in sorted(reasons.items()):
-        shown = ", ".join(paths[:_SHOWN]) + (", ..." if len(paths) > _SHOWN else "")
-        click.echo(f"preventable: not counted: {len(paths):,} ({reason}): {_display(shown)}", err=True)
+    _say_not_counted(census.not_counted)
     if census.indeterminate:
         shown = ", ".join(f"{i.path}: {i.reason}" for i in census.indeterminate[:_SHOWN])
         click.echo(
             f"preventable: unsafe code unknown in {len(census.indeterminate):,} Rust files: {_display(shown)}",
             err=True,
         )
+
+
+def _say_not_counted(items: Sequence[NotCounted]) -> None:
+    reasons: dict[str, list[str]] = {}
+    for item in items:
+        reasons.setdefault(item.reason, []).append(item.path)
+    for reason, paths in sorted(reasons.items()):
+        shown = ", ".join(paths[:_SHOWN]) + (", ..." if len(paths) > _SHOWN else "")
+        click.echo(f"preventable: not counted: {len(paths):,} ({reason}): {_display(shown)}", err=True)
 
 
 def _exit(partial: bool) -> None:

@@ -11,9 +11,9 @@ import msgspec
 
 from preventable.cli import output
 from preventable.code.changed import measure_change
-from preventable.code.gitfiles import Repository
+from preventable.code.gitfiles import EMPTY_TREE, Repository
 from preventable.code.trees import DEFAULT_MAX_FILE_BYTES
-from preventable.errors import CaseError, OutputError, UsageError
+from preventable.errors import CaseError, OutputError, RepositoryError, UsageError
 from preventable.readers.case_file import (
     CASE_FILE,
     PYPROJECT,
@@ -57,6 +57,7 @@ safety_comments = true                 # new unsafe blocks and impls need // SAF
 @click.command()
 @click.option("--base", metavar="REV", help="The revision to compare with: a branch, tag or commit.")
 @click.option("--head", metavar="REV", help="The revision to judge; by default the work tree with untracked files.")
+@click.option("--merge-base", is_flag=True, help="Compare with the commit where base and head parted.")
 @click.option("--staged", is_flag=True, help="Judge what is staged, as a commit hook wants.")
 @click.option("--repo", default=".", show_default=True, type=click.Path(), help="The repository.")
 @click.option(
@@ -79,6 +80,7 @@ safety_comments = true                 # new unsafe blocks and impls need // SAF
 def command(
     base: str | None,
     head: str | None,
+    merge_base: bool,
     staged: bool,
     repo: str,
     case_path: Path | None,
@@ -109,21 +111,25 @@ def command(
     repository = Repository(repo)
     if not repository.bare:
         repository = Repository(repository.top())
+    elif head is None:
+        raise UsageError("The repository is bare: there is no work tree to judge", hint="Name a revision by --head")
     day = today.date() if today is not None else datetime.now(UTC).date()
     head_commit = repository.commit(head) if head is not None else None
-    base_commit = repository.commit(base)
-    case = _case(repository, head_commit, staged, case_path)
+    warnings: list[str] = []
+    base_commit = _base(repository, base, head_commit, warnings, merge_base=merge_base)
+    case = _case(repository, head_commit, staged, case_path, warnings)
     tree = measure_change(
         repository, base_commit, head_commit, staged=staged, sites=True, max_file_bytes=DEFAULT_MAX_FILE_BYTES
     )
     verdict = judge(tree, case, day, None if case_path else _base_case(repository, base_commit))
-    lines = repository.first_added_lines(base_commit, head_commit, verdict.grown, staged=staged)
+    both = {p for c in tree.changes if c.new_path in verdict.grown for p in (c.old_path, c.new_path) if p}
+    lines = repository.first_added_lines(base_commit, head_commit, sorted(both), staged=staged)
     findings = [
         msgspec.structs.replace(f, line=lines.get(f.path, f.line)) if f.rule == "PVG002" else f
         for f in verdict.findings
     ]
-    warnings = list(verdict.warnings)
-    if case_path is None and any(c.new_path in (CASE_FILE, PYPROJECT) for c in tree.changes):
+    warnings += verdict.warnings
+    if case_path is None and any({c.old_path, c.new_path} & {CASE_FILE, PYPROJECT} for c in tree.changes):
         warnings.append("the change touches the file with the rules themselves")
     if not quiet:
         for warning in warnings:
@@ -161,7 +167,7 @@ def _write_findings(
     suppressed = sum(f.suppressed for f in findings)
     if not quiet:
         click.echo(
-            f"preventable: {changed:,} files changed, {len(findings) - suppressed:,} findings, "
+            f"preventable: {_number(changed, 'file')} changed, {_number(len(findings) - suppressed, 'finding')}, "
             f"{suppressed:,} suppressed",
             err=True,
         )
@@ -185,9 +191,35 @@ def _write_findings(
     )
 
 
-def _case(repository: Repository, head: str | None, staged: bool, path: Path | None) -> CaseFile:
+def _base(repository: Repository, base: str, head_commit: str | None, warnings: list[str], *, merge_base: bool) -> str:
+    """The commit to compare with. Before the first commit of a repository HEAD is nothing at all."""
+    if head_commit is None and repository.unborn():
+        return EMPTY_TREE if base == "HEAD" else repository.commit(base)
+    commit = repository.commit(base)
+    head = head_commit or repository.commit("HEAD")
+    if commit == head or (repository.shallow and not merge_base):
+        return commit
+    common = repository.merge_base(commit, head)
+    if merge_base and common is None:
+        raise RepositoryError(
+            f"{base} and the head have no commit in common",
+            file=repository.path,
+            hint="The clone is shallow: fetch what is missing with `git fetch --unshallow`"
+            if repository.shallow
+            else "Compare them without --merge-base",
+        )
+    if merge_base and common is not None:
+        return common
+    if common != commit:
+        warnings.append(
+            f"{base} has commits that the head lacks; they count as undone here: --merge-base leaves them out"
+        )
+    return commit
+
+
+def _case(repository: Repository, head: str | None, staged: bool, path: Path | None, warnings: list[str]) -> CaseFile:
     if path is not None:
-        return read_case_file(path)
+        return _relative(read_case_file(path), repository)
     if head is not None or staged:
         found = _stored_case(repository, head or "")
         if found is not None:
@@ -195,12 +227,22 @@ def _case(repository: Repository, head: str | None, staged: bool, path: Path | N
     if not repository.bare:
         on_disk = find_case_file(repository.top())
         if on_disk is not None:
+            if head is not None:
+                warnings.append("the head has no rules; they are those of the work tree")
             return msgspec.structs.replace(read_case_file(on_disk), file=on_disk.name)
     raise CaseError(
         "There is no case file with rules for the gate",
         file=CASE_FILE,
         hint="`preventable gate --example > preventable.toml` begins one",
     )
+
+
+def _relative(case: CaseFile, repository: Repository) -> CaseFile:
+    """A case file inside the repository goes by its path there, so that findings about it have a place."""
+    path = Path(case.file).resolve()
+    if not repository.bare and path.is_relative_to(repository.top().resolve()):
+        return msgspec.structs.replace(case, file=path.relative_to(repository.top().resolve()).as_posix())
+    return msgspec.structs.replace(case, file=path.as_posix())
 
 
 def _base_case(repository: Repository, base: str) -> CaseFile | None:
@@ -227,6 +269,10 @@ def _write(path: Path, document: Any) -> None:
         raise OutputError(
             f"The file cannot be written: {error.strerror}", file=str(path), hint="Choose another place"
         ) from error
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _shown(text: str) -> str:

@@ -2,8 +2,9 @@
 
 A row holds the files of one component in one language in one bucket. Counts of unsafe code exist for Rust
 only and are null elsewhere; they leave out indeterminate files, whose number stands beside them, and are
-null when every file of the row is indeterminate. ``.h`` files are a language of their own (``C Header`` or
-``C++ Header``) by the rule in ``header_language``.
+null when every file of the row is indeterminate. Test items inside a Rust file (``#[cfg(test)] mod tests``)
+are in the row of bucket ``test``; the file itself is where its name puts it. ``.h`` files are a language of
+their own (``C Header`` or ``C++ Header``) by the rule in ``header_language``.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any, Literal
 import msgspec
 
 from preventable.code.buckets import Attributes, Bucket, BucketRules, KnownProject, Rules, known_project
-from preventable.code.components import ComponentMap, ComponentsFrom, map_components
+from preventable.code.components import ComponentMap, ComponentsFrom, broken_manifests, map_components
 from preventable.code.coupling import CouplingRow, couple
 from preventable.code.measure import FileFacts, Measure, Measured, measure_source
 from preventable.code.path_globs import PathGlobs, unmatched
@@ -107,6 +108,8 @@ class CensusRow(msgspec.Struct, frozen=True):
     macro_unsafe_impls: int | None = None
     macro_unsafe_traits: int | None = None
     macro_safety_comments: int | None = None
+    inline_test_files: int = 0
+    """In rows of bucket ``test``: files of bucket ``code`` whose test items are counted here (not in ``files``)."""
 
 
 ROW_COLUMNS: tuple[str, ...] = CensusRow.__struct_fields__[:14]
@@ -185,6 +188,12 @@ class Placer:
             maintainers=kept.get("MAINTAINERS", b"").decode("utf-8", "replace"),
             cargo_manifests=manifests,
         )
+        self.warnings: list[str] = []
+        if census.components_from == "cargo":
+            self.warnings = [
+                f"{path} is not TOML: its package is unknown, and its files go by what is above"
+                for path in broken_manifests(manifests)
+            ]
         self._header_language = header_language(census, paths)
         self._excluded = PathGlobs(census.exclude, where="census.exclude") if census.exclude else None
 
@@ -198,6 +207,9 @@ class Placer:
         if language == "C Header":
             language = self._header_language(fact.path)
         bucket, rule = self._buckets.decide(fact.path, fact.marker)
+        tests = fact.rust.counts.tests if fact.rust and fact.rust.counts else None
+        if rule == "default" and tests is not None and tests.whole_file:
+            bucket, rule = "test", "attribute:cfg(test)"
         return Placed(self.component(fact.path), language, bucket, rule)
 
 
@@ -263,46 +275,68 @@ def header_language(census: CensusSection, paths: Iterable[str]) -> Callable[[st
     return language
 
 
-def add_up(placed: Iterable[tuple[Placed, FileFacts]]) -> list[CensusRow]:
-    """Rows, sorted, of placed files. A Rust file that could not be counted makes its row indeterminate."""
-    lines: dict[tuple[str, str, Bucket], list[int]] = {}
-    unsafe: dict[tuple[str, str, Bucket], UnsafeCounts] = {}
-    unknown: Counter[tuple[str, str, Bucket]] = Counter()
-    for place, fact in placed:
-        key = (place.component, place.language, place.bucket)
-        if place.language == "Rust":
-            counts = fact.rust.counts if fact.rust else None
-            if counts is None:
-                unknown[key] += 1
-            else:
-                unsafe[key] = unsafe[key] + counts if key in unsafe else counts
-        elif fact.counts is None:
-            continue
-        total = lines.setdefault(key, [0, 0, 0, 0])
-        if fact.counts is not None:
-            total[0] += 1
-            total[1] += fact.counts.code
-            total[2] += fact.counts.comment
-            total[3] += fact.counts.blank
-    rows = []
-    for key in sorted(lines):
-        files, code, comment, blank = lines[key]
-        sums = msgspec.structs.asdict(unsafe[key]) if key in unsafe else {}
+Key = tuple[str, str, Bucket]
+
+
+class _Sum:
+    """What the files of one row add up to."""
+
+    def __init__(self) -> None:
+        self.files = self.inline = self.unknown = self.code = self.comment = self.blank = 0
+        self.unsafe: UnsafeCounts | None = None
+
+    def add(self, code: int, comment: int, blank: int, unsafe: UnsafeCounts | None) -> None:
+        self.code += code
+        self.comment += comment
+        self.blank += blank
+        if unsafe is not None:
+            self.unsafe = unsafe if self.unsafe is None else self.unsafe + unsafe
+
+    def row(self, key: Key) -> CensusRow:
+        counted = self.files > 0 or self.inline > 0
+        sums = {name: getattr(self.unsafe, name) for name in COUNT_NAMES} if self.unsafe else {}
         if sums:
             sums["unsafe_sites"] = sums["unsafe_blocks"] + sums["unsafe_impls"]
-        counted = files > 0
-        rows.append(
-            CensusRow(
-                *key,
-                files=files,
-                code=code if counted else None,
-                comment=comment if counted else None,
-                blank=blank if counted else None,
-                indeterminate_files=unknown[key],
-                **sums,
-            )
+        return CensusRow(
+            *key,
+            files=self.files,
+            code=self.code if counted else None,
+            comment=self.comment if counted else None,
+            blank=self.blank if counted else None,
+            indeterminate_files=self.unknown,
+            inline_test_files=self.inline,
+            **sums,
         )
-    return rows
+
+
+def add_up(placed: Iterable[tuple[Placed, FileFacts]]) -> list[CensusRow]:
+    """Rows, sorted, of placed files.
+
+    A Rust file that could not be counted makes its row indeterminate. Test items inside a file of bucket ``code``
+    are taken out of its row and added to the row of bucket ``test``, so that the two add up to the file.
+    """
+    sums: dict[Key, _Sum] = defaultdict(_Sum)
+    for place, fact in placed:
+        unsafe = fact.rust.counts if fact.rust and place.language == "Rust" else None
+        lines = fact.counts
+        if place.language != "Rust" and lines is None:
+            continue
+        total = sums[place.component, place.language, place.bucket]
+        total.unknown += place.language == "Rust" and unsafe is None
+        if lines is None:
+            continue
+        total.files += 1
+        tests = unsafe.tests if unsafe and place.bucket == "code" else None
+        if tests is None or unsafe is None:
+            total.add(lines.code, lines.comment, lines.blank, unsafe)
+            continue
+        # The counter has the last word on how many lines there are.
+        part = (min(tests.code, lines.code), min(tests.comment, lines.comment), min(tests.blank, lines.blank))
+        total.add(lines.code - part[0], lines.comment - part[1], lines.blank - part[2], unsafe - tests.counts)
+        inside = sums[place.component, place.language, "test"]
+        inside.inline += 1
+        inside.add(*part, tests.counts)
+    return [sums[key].row(key) for key in sorted(sums)]
 
 
 def take_census(
@@ -342,10 +376,7 @@ def take_census(
             file=source.provenance().location,
             hint="Is it the right place?",
         )
-    warnings = [
-        f"{rules.file}: the glob {glob} matches nothing" + (f" (nearest: {near})" if near else "")
-        for glob, near in unmatched(rules.globs(), measured.paths)
-    ]
+    warnings = [*glob_warnings(rules, measured.paths), *placer.warnings]
     coupled = None
     if coupling:
         linked = [(fact.path, fact.links) for _, fact in placed if fact.links is not None]
@@ -364,10 +395,23 @@ def take_census(
             if p.language == "Rust" and (f.rust is None or f.rust.counts is None)
         ],
         warnings=warnings,
-        partial=any(n.reason.startswith(("unreadable", "larger", "the counter")) for n in not_counted),
+        partial=is_partial(not_counted),
         coupling=coupled,
         files=[_file_row(p, f) for p, f in placed] if keep_files else None,
     )
+
+
+def glob_warnings(rules: CensusCase, paths: Sequence[str]) -> list[str]:
+    """A sentence for each glob of the case file that matches none of the paths, with the nearest path."""
+    return [
+        f"{rules.file}: the glob {glob} matches nothing" + (f" (nearest: {near})" if near else "")
+        for glob, near in unmatched(rules.globs(), paths)
+    ]
+
+
+def is_partial(not_counted: Iterable[NotCounted]) -> bool:
+    """Is something that is probably source among what was not counted?"""
+    return any(n.reason.startswith(("unreadable", "larger", "missing", "the counter")) for n in not_counted)
 
 
 class _Placing:
@@ -421,6 +465,10 @@ def _file_row(place: Placed, fact: FileFacts) -> dict[str, Any]:
     if place.language == "Rust":
         row |= {name: getattr(unsafe, name) if unsafe else None for name in COUNT_NAMES}
         row["indeterminate"] = fact.rust.indeterminate if fact.rust else fact.reason
+        if unsafe and unsafe.tests:
+            inside = unsafe.tests
+            row["test_items"] = {"code": inside.code, "comment": inside.comment, "blank": inside.blank}
+            row["test_items"] |= {name: getattr(inside.counts, name) for name in COUNT_NAMES}
     return row
 
 

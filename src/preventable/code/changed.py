@@ -9,11 +9,12 @@ from pathlib import Path
 
 import msgspec
 
-from preventable.code.gitfiles import Change, Repository
+from preventable.code.gitfiles import EMPTY_TREE, Change, Repository
 from preventable.code.measure import KEEP_NAMES, KEEP_PATHS, FileFacts, Measure, measure_contents
 from preventable.code.trees import DEFAULT_MAX_FILE_BYTES, NotCounted
 
-_LINK, _SUBMODULE = "120000", "160000"
+_LINK, _SUBMODULE = NOT_FILES = ("120000", "160000")
+"""Modes of symbolic links and submodules."""
 
 
 class Side(msgspec.Struct, frozen=True):
@@ -51,14 +52,14 @@ def measure_change(
 
     Args:
         repository: opened at the root of its work tree, or bare with a head.
-        base: a revision.
+        base: a revision, or ``EMPTY_TREE`` for nothing.
         head: a revision; None compares with the work tree, or with the index if ``staged``.
         sites: keep every unsafe site.
         max_file_bytes: larger files are named but not read.
     Raises:
         RepositoryError: a revision is unknown, or the objects are not there.
     """
-    base_commit = repository.commit(base)
+    base_commit = base if base == EMPTY_TREE else repository.commit(base)
     head_commit = None if head is None else repository.commit(head)
     changes = repository.changes(base_commit, head_commit, staged=staged)
     not_counted: list[NotCounted] = []
@@ -91,7 +92,7 @@ def _kept(repository: Repository, commit: str, paths: list[str]) -> dict[str, by
 def _old_contents(
     repository: Repository, changes: list[Change], limit: int, not_counted: list[NotCounted]
 ) -> Iterator[tuple[str, bytes]]:
-    wanted = [c for c in changes if c.old_oid is not None and c.old_mode not in (_LINK, _SUBMODULE)]
+    wanted = [c for c in changes if c.old_oid is not None and c.old_mode not in NOT_FILES]
     yield from _blobs(repository, [(c.old_path or "", c.old_oid or "") for c in wanted], limit, not_counted)
 
 
@@ -102,7 +103,7 @@ def _new_contents(
     for change in changes:
         if change.new_path is None:
             continue
-        if change.new_mode in (_LINK, _SUBMODULE):
+        if change.new_mode in NOT_FILES:
             kind = "symbolic link" if change.new_mode == _LINK else "submodule or nested repository"
             not_counted.append(NotCounted(change.new_path, kind))
         elif change.new_oid is not None:

@@ -85,13 +85,27 @@ def _other(_path: str) -> str:
     return "other"
 
 
+def broken_manifests(manifests: Mapping[str, bytes]) -> list[str]:
+    """The ``Cargo.toml`` files that are not TOML: their packages are unknown.
+
+    Example:
+        >>> broken_manifests({"a/Cargo.toml": b"[package", "b/Cargo.toml": b"[package]"})
+        ['a/Cargo.toml']
+    """
+    return [path for path in sorted(manifests) if _manifest(manifests[path]) is None]
+
+
+def _manifest(data: bytes) -> dict[str, object] | None:
+    try:
+        return tomllib.loads(data.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        return None
+
+
 def _by_cargo(manifests: Mapping[str, bytes]) -> ComponentMap:
     packages: dict[str, str] = {}
     for path in sorted(manifests):
-        try:
-            document = tomllib.loads(manifests[path].decode("utf-8"))
-        except (UnicodeDecodeError, tomllib.TOMLDecodeError):
-            continue
+        document = _manifest(manifests[path]) or {}
         package = document.get("package")
         name = package.get("name") if isinstance(package, dict) else None
         directory = path.rpartition("/")[0]

@@ -3,10 +3,14 @@
 An include is resolved without running a preprocessor, the first of these that finds a header of the tree:
 
 1. written with quotes: the file of that name relative to the including file;
-2. relative to a directory named ``include``, ``include/uapi`` or ``inc``: the one nearest to the including file
-   (most leading path parts in common, then one at the root); a tie between different components is *ambiguous*;
-3. relative to the root;
-4. the only header of the tree whose path ends so.
+2. relative to a directory named ``include``, ``include/uapi`` or ``inc``: the one nearest to the including file (most
+   leading path parts in common, then the least deep);
+3. relative to a directory above the including file, the nearest first, the root last;
+4. anywhere: a header of the tree whose path ends so. Names of the C library (``<stdio.h>``) are not looked for here.
+
+Several headers that are equally good are one answer if they are of one component, else the include is *ambiguous*.
+In the Linux tree ``<asm/...>`` in ``arch/X`` is the header of that architecture or, as its build arranges, the one of
+``include/asm-generic``; elsewhere it is any architecture's.
 
 What no rule resolves is *external* (system headers, generated ones). Conditional inclusion is not evaluated:
 an include in a branch that is never compiled counts. Every line counts, also a repeated one.
@@ -26,6 +30,17 @@ _VISIBLE = re.compile(rb"visibility\s*\(\s*\"default\"\s*\)|__declspec\s*\(\s*dl
 _BINDING = re.compile(rb"\bbindings::(?:\{([^}]*)\}|(\w+))")
 _RUST_COMMENT = re.compile(rb"//[^\n]*")
 _WORD = re.compile(rb"\w+")
+_ROOT = re.compile(r"/(?:include(?:/uapi)?|inc)/$")
+_ARCH = re.compile(r"arch/[^/]+/")
+_HOSTED = re.compile(
+    r"sys/.*|(?:aio|alloca|arpa/inet|assert|byteswap|complex|cpio|ctype|dirent|dlfcn|elf|endian|err|errno|error|execinfo"
+    r"|fcntl|features|fenv|float|fmtmsg|fnmatch|ftw|getopt|glob|grp|iconv|ifaddrs|inttypes|iso646|langinfo|libgen|limits"
+    r"|link|locale|malloc|math|memory|mntent|monetary|mqueue|ndbm|net/if|netdb|netinet/\w+|nl_types|obstack|paths|poll"
+    r"|pthread|pwd|regex|resolv|sched|search|semaphore|setjmp|signal|spawn|std(?:align|arg|atomic|bool|def|int|io|lib"
+    r"|noreturn)|strings?|syscall|syslog|tar|termios|tgmath|threads|time|uchar|ucontext|ulimit|unistd|utime|utmpx|wait"
+    r"|wchar|wctype|wordexp)\.h"
+)
+"""Headers of the C library: ISO C, POSIX and common extensions."""
 
 
 class Links(msgspec.Struct, frozen=True, array_like=True):
@@ -125,21 +140,37 @@ class HeaderIndex:
             beside = _normalise(f"{directory}/{name}" if directory else name)
             if beside in self._paths:
                 return beside, False
-        candidates = self._by_name.get(name.rpartition("/")[2], [])
-        tail = "/" + _normalise(name)
-        ends = [c for c in candidates if ("/" + c).endswith(tail)]
-        roots = [c for c in ends if ("/" + c)[: -len(tail)].endswith(("/include", "/include/uapi", "/inc"))]
+        tail = _normalise(name)
+        ends = [c for c in self._by_name.get(tail.rpartition("/")[2], ()) if c == tail or c.endswith("/" + tail)]
+        own = _ARCH.match(directory + "/")
+        if own and tail.startswith("asm/"):
+            places = (own.group() + "include/", own.group() + "include/uapi/", "include/asm-generic/")
+            for place in places:
+                header = place + (tail.removeprefix("asm/") if place.endswith("generic/") else tail)
+                if header in self._paths:
+                    return header, False
+            return None, False  # generated
+        roots = [c for c in ends if _ROOT.search("/" + c[: -len(tail)])]
         if roots:
-            near = [((-_common(c, directory), not c.startswith("include/")), c) for c in roots]
-            best = min(distance for distance, _ in near)
-            nearest = [c for distance, c in near if distance == best]
-            ambiguous = len({self._component(c) for c in nearest}) > 1
-            return (None, True) if ambiguous else (nearest[0], False)
-        if tail[1:] in self._paths:
-            return tail[1:], False
-        if len(ends) == 1:
-            return ends[0], False
-        return None, len(ends) > 1
+            distance = {c: (-_common(c, directory), c[: -len(tail)].count("/")) for c in roots}
+            best = min(distance.values())
+            any_arch = [c for c in roots if _ARCH.match(c)] if tail.startswith("asm/") and best[0] == 0 else []
+            return self._one(any_arch or [c for c in roots if distance[c] == best])
+        above = directory
+        while True:
+            header = f"{above}/{tail}" if above else tail
+            if header in self._paths:
+                return header, False
+            if not above:
+                break
+            above = above.rpartition("/")[0]
+        if include[0] == "<" and _HOSTED.fullmatch(tail):
+            return None, False
+        return self._one(ends)
+
+    def _one(self, candidates: list[str]) -> tuple[str | None, bool]:
+        components = {self._component(c) for c in candidates}
+        return (candidates[0], False) if len(components) == 1 else (None, len(components) > 1)
 
 
 def couple(

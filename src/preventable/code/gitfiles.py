@@ -14,6 +14,7 @@ from typing import Literal
 
 import msgspec
 
+from preventable.code.history.diffparse import unquote
 from preventable.errors import RepositoryError
 
 _SAFE = (
@@ -119,6 +120,21 @@ class Repository:
                 hint = "The clone is shallow: fetch what is missing with `git fetch --unshallow`"
             raise RepositoryError(f"Unknown revision {revision}", file=self.path, hint=hint) from error
 
+    def unborn(self) -> bool:
+        """Is there no commit yet on the current branch?"""
+        try:
+            self.commit("HEAD")
+        except RepositoryError:
+            return bool(self.text("symbolic-ref", "--quiet", "HEAD"))
+        return False
+
+    def merge_base(self, base: str, head: str) -> str | None:
+        """The best commit that two commits have in common, or None if there is none that is known."""
+        try:
+            return self.text("merge-base", base, head).split("\n")[0]
+        except RepositoryError:
+            return None
+
     def tree(self, commit: str, *, sizes: bool = True) -> list[TreeEntry]:
         """All entries of the tree of a commit, sorted by path as git sorts."""
         flags = ["-r", "-z", "--full-tree", *(["--long"] if sizes else [])]
@@ -197,6 +213,8 @@ class Repository:
             out = self.run("diff", *flags, base)
         changes = _parse_raw(out)
         if head is None and not staged:
+            # git names the hash even of a renamed file that it has not stored: what counts is the file on disk.
+            changes = [msgspec.structs.replace(change, new_oid=None) for change in changes]
             listed = self.run("ls-files", "-z", "--others", "--exclude-standard", "--full-name")
             for path in listed.split(b"\0"):
                 if path:
@@ -230,7 +248,7 @@ class Repository:
         path: str | None = None
         for line in self.run(*command, "--", *paths).split(b"\n"):
             if line.startswith(b"+++ "):
-                name = os.fsdecode(line[4:]).strip('"').rstrip("\t")
+                name = os.fsdecode(unquote(line[4:].rstrip(b"\t")))
                 path = name[2:] if name.startswith("b/") else None
             elif path is not None and path not in found and line.startswith(b"@@ "):
                 start, _, count = line.split(b" ")[2].lstrip(b"+").partition(b",")

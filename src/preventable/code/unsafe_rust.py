@@ -13,13 +13,18 @@ unsafe functions; nested and overlapping ones count once.
 Bodies of macros, both of definitions and of invocations, are token trees that only an expansion could make
 sense of: what is written ``unsafe`` there is counted apart, by the token that follows.
 
+*Test items* are those that only tests are built from: under ``#[cfg(test)]`` (also in ``all(...)``), ``#[test]``,
+``#[bench]`` (also as a path, ``#[tokio::test]``) or ``#[kunit_tests(...)]``, with their attributes and documentation.
+What they hold is in the counts of the file, and apart in ``tests``.
+
 A file that does not parse is indeterminate: its counts are unknown, never zero.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 import msgspec
@@ -66,14 +71,30 @@ class UnsafeCounts(msgspec.Struct, frozen=True, array_like=True):
     macro_unsafe_impls: int = 0
     macro_unsafe_traits: int = 0
     macro_safety_comments: int = 0
+    tests: TestItems | None = None
+    """The part of them in test items of one file; a sum has none."""
 
     def __add__(self, other: UnsafeCounts) -> UnsafeCounts:
-        return UnsafeCounts(
-            *(a + b for a, b in zip(msgspec.structs.astuple(self), msgspec.structs.astuple(other), strict=True))
-        )
+        return UnsafeCounts(*(getattr(self, name) + getattr(other, name) for name in COUNT_NAMES))
+
+    def __sub__(self, part: UnsafeCounts) -> UnsafeCounts:
+        return UnsafeCounts(*(getattr(self, name) - getattr(part, name) for name in COUNT_NAMES))
 
 
-COUNT_NAMES: tuple[str, ...] = UnsafeCounts.__struct_fields__
+COUNT_NAMES: tuple[str, ...] = UnsafeCounts.__struct_fields__[:-1]
+
+
+class TestItems(msgspec.Struct, frozen=True, array_like=True):
+    """What the test items of one file hold."""
+
+    __test__ = False  # no test case, for pytest
+
+    code: int
+    comment: int
+    blank: int
+    counts: UnsafeCounts
+    whole_file: bool = False
+    """The file itself is under ``#![cfg(test)]``."""
 
 
 class RustFacts(msgspec.Struct, frozen=True, array_like=True):
@@ -94,18 +115,23 @@ _QUERY = Query(
     (impl_item "unsafe") @impl
     (trait_item "unsafe") @trait
     (foreign_mod_item) @foreign
-    (attribute_item (attribute) @attribute)
+    (_ (attribute_item)) @attribute_holder
+    (inner_attribute_item (attribute) @inner_attribute)
     (function_item (function_modifiers (extern_modifier))) @extern_function
     (token_tree "unsafe" @token)
     (token_repetition "unsafe" @token)
     (block_comment) @comment
     """,
 )
-_INTERESTING = re.compile(rb"\bunsafe\b|\bextern\b|no_mangle|export")
+_INTERESTING = re.compile(rb"\bunsafe\b|\bextern\b|no_mangle|export|\btest\s*[\]),]|\bbench\s*\]|kunit_tests")
 # Contextual keywords the grammar does not know yet; blanked, at the same length, for a second try.
 _CONTEXTUAL = re.compile(rb"\bsafe(?=\s+(?:fn|static)\b)|\bauto(?=\s+trait\b)")
 _EXPORTING = re.compile(rb"^\s*(?:unsafe\s*\(\s*)?(?:no_mangle|export_name|(?:\w+::)*export)\b")
 _UNSAFE_ATTRIBUTE = re.compile(rb"^\s*unsafe\s*\(|\bunsafe\s*\(")
+_TEST_ATTRIBUTE = re.compile(rb"(?:(?:::\s*)?(?:\w+\s*::\s*)*)(?:test|bench|kunit_tests)\s*(?:\(.*\))?", re.DOTALL)
+_LONGEST_ATTRIBUTE = 1000
+_CFG = re.compile(rb"cfg\s*\((.*)\)", re.DOTALL)
+_ALL = re.compile(rb"all\s*\((.*)\)", re.DOTALL)
 _SAFETY = re.compile(rb"safety:", re.IGNORECASE)
 _HOLDERS = frozenset(
     ("block", "declaration_list", "source_file", "match_block", "field_initializer_list", "enum_variant_list")
@@ -149,60 +175,75 @@ class _FileMeasure:
     def __init__(self, source: bytes, root: Node) -> None:
         self.lines = source.split(b"\n")
         self.captures = QueryCursor(_QUERY).captures(root)
+        holders = {node.id: node for node in self.captures.get("attribute_holder", ())}
+        self._attributed = [found for node in holders.values() for found in _attributed_items(node)]
         self.covered: set[int] = set()
         self.comment_rows: set[int] = set()
         self.sites: list[UnsafeSite] = []
+        self.marks: list[tuple[str, int]] = []
+        """What is counted, and the row it stands in."""
 
     def facts(self) -> RustFacts:
         for node in self.captures.get("comment", ()):
             self._note_comment(node)
-        blocks = self.captures.get("block", [])
-        for node in blocks:
+        for node in self.captures.get("block", ()):
             self._cover(node)
             self._site("block", node)
-        impls = self.captures.get("impl", [])
-        for node in impls:
+        for node in self.captures.get("impl", ()):
             self._site("impl", node)
-        functions = types = 0
         for node in self.captures.get("modifiers", ()):
             holder = node.parent
             if holder is None or holder.type == "function_type":
-                types += 1
+                self._mark("unsafe_function_types", node)
                 continue
-            functions += 1
             self._add("function", node)
             body = holder.child_by_field_name("body")
             if body is not None:
                 self._cover(body)
-        traits = self.captures.get("trait", [])
-        for node in traits:
+        for node in self.captures.get("trait", ()):
             self._add("trait", node)
-        externs, unsafe_externs, foreign = self._extern_blocks()
-        attributes, exported = self._attributes()
+        self._extern_blocks()
+        self._attributes()
         for node in self.captures.get("token", ()):
             self._token(node)
-        plain = [s for s in self.sites if not s.in_macro]
-        macro = [s for s in self.sites if s.in_macro]
-        counts = UnsafeCounts(
-            unsafe_blocks=len(blocks),
-            unsafe_functions=functions,
-            unsafe_impls=len(impls),
-            unsafe_traits=len(traits),
-            unsafe_lines=sum(1 for row in self.covered if self._is_code(row)),
-            safety_comments=sum(s.documented for s in plain),
-            unsafe_externs=unsafe_externs,
-            unsafe_attributes=attributes,
-            unsafe_function_types=types,
-            extern_blocks=externs,
-            foreign_functions=foreign,
-            exported_functions=exported,
-            macro_unsafe_blocks=sum(s.kind == "block" for s in macro),
-            macro_unsafe_functions=sum(s.kind == "function" for s in macro),
-            macro_unsafe_impls=sum(s.kind == "impl" for s in macro),
-            macro_unsafe_traits=sum(s.kind == "trait" for s in macro),
-            macro_safety_comments=sum(s.documented for s in macro),
-        )
+        for site in self.sites:
+            row = site.line - 1
+            where = "macro_" if site.in_macro else ""
+            self.marks.append((f"{where}unsafe_{site.kind}s", row))
+            if site.documented:
+                self.marks.append((f"{where}safety_comments", row))
+        self.marks += [("unsafe_lines", row) for row in self.covered if self._is_code(row)]
+        counts = _counted(name for name, _ in self.marks)
+        rows, whole = self._test_rows()
+        if rows:
+            blank = sum(not self.lines[row].strip() for row in rows)
+            code = sum(self._is_code(row) for row in rows)
+            part = _counted(name for name, row in self.marks if row in rows)
+            counts = msgspec.structs.replace(
+                counts, tests=TestItems(code, len(rows) - code - blank, blank, part, whole)
+            )
         return RustFacts(counts, tuple(sorted(self.sites, key=lambda s: (s.line, s.kind))))
+
+    def _test_rows(self) -> tuple[set[int], bool]:
+        """Rows of test items, and whether that is the whole file."""
+        rows: set[int] = set()
+        last = len(self.lines) - (not self.lines[-1])
+        for node in self.captures.get("inner_attribute", ()):
+            if _is_test_attribute(node.text or b""):
+                holder = node.parent.parent if node.parent else None
+                if holder is not None and holder.type == "source_file":
+                    return set(range(last)), True
+                while holder is not None and not holder.type.endswith("_item"):
+                    holder = holder.parent
+                if holder is not None:
+                    rows.update(range(holder.start_point.row, holder.end_point.row + 1))
+        for first, texts, item in self._attributed:
+            if any(_is_test_attribute(text) for text in texts):
+                rows.update(range(first.start_point.row, item.end_point.row + 1))
+        return {row for row in rows if row < last}, False
+
+    def _mark(self, name: str, node: Node) -> None:
+        self.marks.append((name, node.start_point.row))
 
     def _add(self, kind: SiteKind, node: Node, *, documented: bool = False, in_macro: bool = False) -> None:
         row = node.start_point.row
@@ -265,36 +306,32 @@ class _FileMeasure:
             above -= 1
         return False
 
-    def _extern_blocks(self) -> tuple[int, int, int]:
-        externs = unsafe_externs = foreign = 0
+    def _extern_blocks(self) -> None:
         for node in self.captures.get("foreign", ()):
             body = node.child_by_field_name("body")
             if body is None:
                 continue
-            externs += 1
-            foreign += sum(child.type == "function_signature_item" for child in body.named_children)
+            self._mark("extern_blocks", node)
+            for child in body.named_children:
+                if child.type == "function_signature_item":
+                    self._mark("foreign_functions", child)
             if any(child.type == "unsafe" for child in node.children):
-                unsafe_externs += 1
                 self._add("extern", node)
-        return externs, unsafe_externs, foreign
 
-    def _attributes(self) -> tuple[int, int]:
-        unsafe_attributes = 0
-        exported: set[int] = set()
-        for node in self.captures.get("attribute", ()):
-            text = node.text or b""
-            unsafe_attributes += _UNSAFE_ATTRIBUTE.search(text) is not None
-            if _EXPORTING.search(text) and node.parent is not None:
-                item = node.parent.next_named_sibling
-                while item is not None and item.type in ("attribute_item", "line_comment", "block_comment"):
-                    item = item.next_named_sibling
-                if item is not None and item.type == "function_item":
-                    exported.add(item.id)
+    def _attributes(self) -> None:
+        exported: dict[int, Node] = {}
+        for first, texts, item in self._attributed:
+            for text in texts:
+                if _UNSAFE_ATTRIBUTE.search(text):
+                    self._mark("unsafe_attributes", first)
+                if item.type == "function_item" and _EXPORTING.search(text):
+                    exported[item.id] = item
         for node in self.captures.get("extern_function", ()):
             first = node.children[0]
             if first.type == "visibility_modifier" and first.text == b"pub":
-                exported.add(node.id)
-        return unsafe_attributes, len(exported)
+                exported[node.id] = node
+        for node in exported.values():
+            self._mark("exported_functions", node)
 
     def _token(self, node: Node) -> None:
         """``unsafe`` in a macro body: what follows says what it is."""
@@ -308,12 +345,13 @@ class _FileMeasure:
         elif text in (b"impl", b"trait"):
             kind = "impl" if text == b"impl" else "trait"
         elif text in (b"fn", b"extern"):
-            after = _next(following)
-            if text == b"extern" and after is not None and after.type == "string_literal":
-                after = _next(after)
-            if text == b"extern" and after is not None and after.text == b"fn":
-                after = _next(after)
-            if after is not None and (after.type in ("identifier", "metavariable") or after.text == b"#"):
+            introducer: Node | None = following
+            if text == b"extern":
+                introducer = _next(following)
+                if introducer is not None and introducer.type in ("string_literal", "metavariable"):
+                    introducer = _next(introducer)
+            name = _next(introducer) if introducer is not None and introducer.text == b"fn" else None
+            if name is not None and (name.type in ("identifier", "metavariable") or name.text == b"#"):
                 kind = "function"
         if kind is not None:
             row, column = node.start_point.row, node.start_point.column
@@ -327,6 +365,68 @@ class _FileMeasure:
             self._add(kind, node, documented=documented, in_macro=True)
 
 
+def _counted(names: Iterable[str]) -> UnsafeCounts:
+    found = Counter(names)
+    return msgspec.convert([found[name] for name in COUNT_NAMES], UnsafeCounts)
+
+
+def _attributed_items(holder: Node) -> Iterator[tuple[Node, list[bytes], Node]]:
+    """Items with outer attributes among the children: where they begin with their documentation, the attributes, the
+    item itself. One pass, since a tree is slow to ask for parents and siblings."""
+    first: Node | None = None
+    texts: list[bytes] = []
+    for child in holder.named_children:
+        if _belongs_to_next(child):
+            first = first or child
+            if child.type == "attribute_item":
+                texts += [inner.text or b"" for inner in child.named_children if inner.type == "attribute"]
+        elif child.type in ("line_comment", "block_comment"):
+            first = first if texts else None
+        else:
+            if first is not None and texts:
+                yield first, texts, child
+            first, texts = None, []
+
+
+def _belongs_to_next(node: Node) -> bool:
+    return node.type == "attribute_item" or (node.type == "line_comment" and (node.text or b"").startswith(b"///"))
+
+
+def _is_test_attribute(text: bytes) -> bool:
+    """Is what an attribute stands before built for tests only?
+
+    Example:
+        >>> [_is_test_attribute(t) for t in (b"cfg(test)", b"cfg(all(unix, test))", b"tokio::test", b"kunit_tests(a)")]
+        [True, True, True, True]
+        >>> [_is_test_attribute(t) for t in (b"cfg(not(test))", b"cfg(any(test, unix))", b"cfg_attr(test, x)")]
+        [False, False, False]
+    """
+    if len(text) > _LONGEST_ATTRIBUTE:
+        return False
+    text = text.strip()
+    if _TEST_ATTRIBUTE.fullmatch(text):
+        return True
+    found = _CFG.fullmatch(text)
+    return found is not None and _only_tests(found.group(1))
+
+
+def _only_tests(condition: bytes) -> bool:
+    condition = condition.strip().removesuffix(b",").rstrip()
+    if condition == b"test":
+        return True
+    found = _ALL.fullmatch(condition)
+    if found is None:
+        return False
+    parts, depth, start = [], 0, 0
+    inside = found.group(1)
+    for at, byte in enumerate(inside):
+        depth += (byte == ord("(")) - (byte == ord(")"))
+        if byte == ord(",") and depth == 0:
+            parts.append(inside[start:at])
+            start = at + 1
+    return any(_only_tests(part) for part in (*parts, inside[start:]))
+
+
 def _next(node: Node) -> Node | None:
     following = node.next_sibling
     while following is not None and following.type in ("line_comment", "block_comment"):
@@ -335,14 +435,10 @@ def _next(node: Node) -> Node | None:
 
 
 def _first_error_line(root: Node) -> int:
-    for node in _descend_to_errors(root):
+    waiting = [root]
+    while waiting:  # no recursion: the tree may be deep
+        node = waiting.pop()
         if node.is_error or node.is_missing:
             return int(node.start_point.row) + 1
+        waiting += [c for c in reversed(node.children) if c.has_error or c.is_error or c.is_missing]
     return 1
-
-
-def _descend_to_errors(node: Node) -> Iterator[Node]:
-    yield node
-    for child in node.children:
-        if child.has_error or child.is_error or child.is_missing:
-            yield from _descend_to_errors(child)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -24,6 +25,7 @@ PYPROJECT = "pyproject.toml"
 MAX_BYTES = 4 * 1024 * 1024
 
 T = TypeVar("T")
+_TABLE_OF_ARRAY = re.compile(rb"^[ \t]*\[\[([^\]\n]+)\]\]", re.MULTILINE)
 
 
 class SectionKind(msgspec.Struct, frozen=True):
@@ -69,6 +71,18 @@ class CaseFile(msgspec.Struct, frozen=True):
     digest: str
     """``sha256:`` and the digest of the bytes read."""
     sections: Mapping[str, Any]
+    tables: Mapping[str, tuple[int, ...]] = {}
+    """Name of each ``[[list.of.tables]]`` = the lines, from 1, where its tables begin."""
+
+    def line_of(self, name: str, index: int, count: int) -> int:
+        """The line where table ``index`` of the ``count`` tables called ``name`` begins; 1 where it cannot be told.
+
+        Example:
+            >>> parse_case(b"[[claims]]\\n\\n[[claims]]\\n").line_of("claims", 1, 2)
+            3
+        """
+        lines = self.tables.get(name, ())
+        return lines[index] if len(lines) == count else 1
 
     def decode(self, name: str, type_: type[T]) -> T | None:
         """A section as ``type_``, or None if the file has none.
@@ -149,7 +163,16 @@ def parse_case(data: bytes, file: str = CASE_FILE) -> CaseFile:
             faults.append(f"{prefix}{key} must be a list of tables: write [[{prefix}{key}]]")
     if faults:
         raise CaseError("; ".join(faults), file=file, hint="See docs/case-file.md for the keys")
-    return CaseFile(file=file, digest="sha256:" + hashlib.sha256(data).hexdigest(), sections=document)
+    return CaseFile(file, "sha256:" + hashlib.sha256(data).hexdigest(), document, _table_lines(data, prefix))
+
+
+def _table_lines(data: bytes, prefix: str) -> dict[str, tuple[int, ...]]:
+    lines: dict[str, tuple[int, ...]] = {}
+    for found in _TABLE_OF_ARRAY.finditer(data):
+        name = ".".join(part.strip(" \t\"'") for part in found.group(1).decode("utf-8", "replace").split("."))
+        name = name.removeprefix(prefix)
+        lines[name] = (*lines.get(name, ()), data.count(b"\n", 0, found.start()) + 1)
+    return lines
 
 
 def nearest(word: str, choices: Iterator[str] | Mapping[str, object] | list[str] | tuple[str, ...]) -> str | None:

@@ -1,9 +1,14 @@
-"""Findings of the gate as SARIF 2.1.0 (OASIS), for code scanning services and editors."""
+"""Findings of the gate as SARIF 2.1.0 (OASIS), for code scanning services and editors.
+
+Paths are relative to ``%SRCROOT%``, the root of the repository, whose place is left to the reader. Every result
+has a ``baselineState``, as the standard asks once one has; suppressions live in the case file, not in the source:
+their kind is ``external``. There is no clock and no host name in the log.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import PurePosixPath
+from pathlib import PurePath
 from typing import Any
 from urllib.parse import quote
 
@@ -12,6 +17,7 @@ from preventable.version import __version__
 
 SARIF_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _FINGERPRINT = "preventable/v1"
+_ROOT = "%SRCROOT%"
 
 
 def sarif_log(
@@ -36,19 +42,14 @@ def sarif_log(
         "tool": {
             "driver": {
                 "name": "preventable",
+                "version": __version__,
                 "semanticVersion": __version__,
-                "rules": [
-                    {
-                        "id": rule.id,
-                        "name": _pascal(rule.name),
-                        "shortDescription": {"text": rule.about},
-                        "help": {"text": rule.help},
-                        "defaultConfiguration": {"level": "error"},
-                    }
-                    for rule in rules
-                ],
+                "language": "en",
+                "rules": [_descriptor(rule) for rule in rules],
             }
         },
+        "automationDetails": {"id": "preventable-gate/"},
+        "originalUriBaseIds": {_ROOT: {"description": {"text": "The root of the repository."}}},
         "invocations": [
             {
                 "executionSuccessful": True,
@@ -64,6 +65,21 @@ def sarif_log(
     return {"$schema": SARIF_SCHEMA, "version": "2.1.0", "runs": [run]}
 
 
+def _descriptor(rule: Rule) -> dict[str, Any]:
+    return {
+        "id": rule.id,
+        "name": _pascal(rule.name),
+        "shortDescription": {"text": rule.about},
+        "fullDescription": {"text": rule.details},
+        "help": {
+            "text": f"{rule.details} {rule.help}",
+            "markdown": f"**{rule.id} {rule.name}**: {rule.details}\n\n{rule.help}",
+        },
+        "defaultConfiguration": {"enabled": True, "level": "error"},
+        "properties": {"tags": ["memory-safety"], "precision": "very-high", "problem.severity": "error"},
+    }
+
+
 def _result(finding: Finding, index: int) -> dict[str, Any]:
     result: dict[str, Any] = {
         "ruleId": finding.rule,
@@ -73,7 +89,7 @@ def _result(finding: Finding, index: int) -> dict[str, Any]:
         "locations": [
             {
                 "physicalLocation": {
-                    "artifactLocation": {"uri": _uri(finding.path)},
+                    "artifactLocation": _location(finding.path),
                     "region": {"startLine": max(finding.line, 1)},
                 }
             }
@@ -88,9 +104,16 @@ def _result(finding: Finding, index: int) -> dict[str, Any]:
     return result
 
 
-def _uri(path: str) -> str:
-    """A relative reference; bytes that are no Unicode are percent-encoded as they are."""
-    return quote(PurePosixPath(path).as_posix().encode("utf-8", "surrogateescape"), safe="/")
+def _location(path: str) -> dict[str, str]:
+    """A reference relative to the root; a case file elsewhere is absolute. Bytes that are no Unicode stay as they are.
+
+    Example:
+        >>> _location("a/b c#1.c")
+        {'uri': 'a/b%20c%231.c', 'uriBaseId': '%SRCROOT%'}
+    """
+    if PurePath(path).is_absolute():
+        return {"uri": PurePath(path).as_uri()}
+    return {"uri": quote(path.encode("utf-8", "surrogateescape"), safe="/"), "uriBaseId": _ROOT}
 
 
 def _text(text: str) -> str:

@@ -19,6 +19,8 @@ from preventable.code.census import (
     Placer,
     add_up,
     case_in,
+    glob_warnings,
+    is_partial,
     take_census,
 )
 from preventable.code.changed import Side, measure_change
@@ -65,6 +67,11 @@ class CensusDiff(msgspec.Struct, frozen=True):
     """Known when both are revisions of one repository."""
     not_counted: list[NotCounted]
     warnings: list[str]
+
+    @property
+    def partial(self) -> bool:
+        """Some source file could not be read or is too large."""
+        return is_partial(self.not_counted)
 
 
 def diff_census(
@@ -137,7 +144,15 @@ def _diff_revisions(
     first: RevisionSource, second: RevisionSource, case: CaseFile | None, limit: int, adjust: Adjust | None
 ) -> CensusDiff:
     tree = measure_change(first.repository, first.commit, second.commit, max_file_bytes=limit)
-    rows = [_rows_of(side, case, adjust) for side in (tree.before, tree.after)]
+    sides = [_rows_of(side, case, adjust) for side in (tree.before, tree.after)]
+    warnings = list(dict.fromkeys(w for _, side_warnings in sides for w in side_warnings))
+    unread = [
+        NotCounted(fact.path, fact.reason or "not counted")
+        for side in (tree.before, tree.after)
+        for fact in side.facts.values()
+        if fact.counts is None
+    ]
+    not_counted = sorted({(n.path, n.reason): n for n in [*tree.not_counted, *unread]}.values(), key=lambda n: n.path)
     files = []
     for change in tree.changes:
         old = tree.before.facts.get(change.old_path or "")
@@ -151,16 +166,18 @@ def _diff_revisions(
                 new.counts.code if new and new.counts else None,
             )
         )
-    return CensusDiff(diff_rows(*rows), [first.provenance(), second.provenance()], files, tree.not_counted, [])
+    rows = diff_rows(sides[0][0], sides[1][0])
+    return CensusDiff(rows, [first.provenance(), second.provenance()], files, not_counted, warnings)
 
 
-def _rows_of(side: Side, case: CaseFile | None, adjust: Adjust | None) -> list[CensusRow]:
+def _rows_of(side: Side, case: CaseFile | None, adjust: Adjust | None) -> tuple[list[CensusRow], list[str]]:
     rules = CensusCase.of(case or case_in(side.kept))
     if adjust is not None:
         rules = msgspec.structs.replace(rules, census=adjust(rules.census))
     placer = Placer(rules, side.paths, side.kept)
     facts = [f for f in side.facts.values() if not placer.excluded(f.path)]
-    return add_up((placer.place(f), f) for f in facts if f.counts is not None or f.path.endswith(".rs"))
+    known = [f for f in facts if f.counts is not None or f.path.endswith(".rs")]
+    return add_up((placer.place(f), f) for f in known), [*glob_warnings(rules, side.paths), *placer.warnings]
 
 
 def _same(first: RevisionSource, second: RevisionSource) -> bool:

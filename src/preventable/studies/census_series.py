@@ -31,23 +31,27 @@ def census_series(
     *,
     max_file_bytes: int = DEFAULT_MAX_FILE_BYTES,
     adjust: Callable[[CensusSection], CensusSection] | None = None,
-) -> tuple[list[dict[str, Any]], list[SourceInput]]:
+) -> tuple[list[dict[str, Any]], list[SourceInput], list[dict[str, str]]]:
     """Rows per release, language and bucket, in the order the releases are given.
 
     Args:
         trees: directories, archives, revisions or saved JSON censuses, the oldest first.
         case: the case file for all; by default each tree's own.
+    Returns:
+        tuple: rows, what was read, and what of each release was not counted (``release, path, reason``).
     """
     rows: list[dict[str, Any]] = []
     inputs: list[SourceInput] = []
+    not_counted: list[dict[str, str]] = []
     for what in trees:
         known = load_census(what)
         if known is None:
             census = take_census(open_source(what, max_file_bytes), case, adjust=adjust)
             known = (census.rows, census.source)
+            not_counted += [{"release": what, "path": n.path, "reason": n.reason} for n in census.not_counted]
         rows += by_language(known[0], what)
         inputs.append(known[1])
-    return rows, inputs
+    return rows, inputs, not_counted
 
 
 def by_language(rows: Sequence[CensusRow], release: str) -> list[dict[str, Any]]:

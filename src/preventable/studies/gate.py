@@ -15,14 +15,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from typing import Literal
 
 import msgspec
 
 from preventable.code.census import CensusCase, Placer
-from preventable.code.changed import ChangedTree
+from preventable.code.changed import NOT_FILES, ChangedTree
 from preventable.code.counting import language_names
 from preventable.code.measure import FileFacts
 from preventable.code.path_globs import PathGlobs, unmatched
@@ -30,7 +30,7 @@ from preventable.code.unsafe_rust import UnsafeSite
 from preventable.errors import CaseError
 from preventable.readers.case_file import CaseFile, nearest
 
-Measure = Literal["unsafe_blocks", "unsafe_lines", "unsafe_functions", "unsafe_impls", "unsafe_traits"]
+MEASURES = ("unsafe_blocks", "unsafe_lines", "unsafe_functions", "unsafe_impls", "unsafe_traits")
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -39,6 +39,7 @@ class Rule(msgspec.Struct, frozen=True):
     id: str
     name: str
     about: str
+    details: str
     help: str
 
 
@@ -47,36 +48,47 @@ RULES: tuple[Rule, ...] = (
         "PVG001",
         "new-file",
         "A file in a closed language appears in a zone.",
+        "A zone with no_new_files was given a file in one of these languages: added, or moved in from outside "
+        "the zone.",
         "Write it in a memory-safe language.",
     ),
     Rule(
         "PVG002",
         "new-lines",
         "A file in a closed language grows.",
+        "A file in a language of no_new_lines has more lines of code than before; blank lines and comments do "
+        "not count, and a line replaced by one line is no growth.",
         "Move the addition to a memory-safe language.",
     ),
     Rule(
         "PVG003",
         "unsafe-growth",
         "Unsafe Rust grows in a zone.",
+        "What no_growth names (unsafe blocks, lines, functions, impls or traits) has grown in the zone as a "
+        "whole, macro bodies included.",
         "Use a safe abstraction, or remove as much.",
     ),
     Rule(
         "PVG004",
         "unsafe-without-safety-comment",
         "New unsafe code does not say why it is sound.",
+        "A new unsafe block or unsafe impl, also in a macro body, has no // SAFETY: comment above it or at "
+        "its beginning.",
         "Write a // SAFETY: comment above it.",
     ),
     Rule(
         "PVG005",
         "indeterminate",
         "A changed file cannot be judged.",
+        "A changed file that a rule of the zone is about does not parse, is binary, too large or cannot be "
+        "read: what it holds is unknown, not none.",
         "Make it parse, or suppress it with a reason.",
     ),
     Rule(
         "PVG006",
         "suppression-expired",
         "A suppression is past its date.",
+        "The last day of a suppression in the case file is over; what it hid is a finding again.",
         "Remove it, or renew it with a reason.",
     ),
 )
@@ -95,8 +107,8 @@ class Zone(msgspec.Struct, frozen=True):
     no_new_files: tuple[str, ...] = ()
     """Languages; ``C`` and ``C++`` include their headers."""
     no_new_lines: tuple[str, ...] = ()
-    no_growth: tuple[Measure, ...] = ()
-    """What may not grow, macro bodies included."""
+    no_growth: tuple[str, ...] = ()
+    """What may not grow (of ``MEASURES``), macro bodies included."""
     safety_comments: bool = False
     """New unsafe blocks and impls need ``// SAFETY:``."""
 
@@ -157,6 +169,11 @@ def gate_section(case: CaseFile) -> GateSection:
     Raises:
         CaseError: there are none, or one names a language, rule or zone wrongly.
     """
+    incomplete = list(_incomplete(case))
+    if incomplete:
+        raise CaseError(
+            "; ".join(incomplete), file=case.file, hint="A suppression needs rule, path, reason and expires"
+        )
     section = case.decode("gate", GateSection)
     if section is None or not section.zones:
         raise CaseError(
@@ -177,20 +194,34 @@ def gate_section(case: CaseFile) -> GateSection:
             faults.append(f"{where} has no rule (no_new_files, no_new_lines, no_growth, safety_comments)")
         for language in (*zone.no_new_files, *zone.no_new_lines):
             if language not in languages:
-                near = nearest(language, sorted(languages))
-                faults.append(f"{where}: unknown language {language}" + (f" (did you mean {near}?)" if near else ""))
+                faults.append(f"{where}: unknown language {language}" + _meant(language, sorted(languages)))
+        for measure in zone.no_growth:
+            if measure not in MEASURES:
+                faults.append(f"{where}.no_growth: unknown measure {measure}" + _meant(measure, MEASURES))
     for index, suppression in enumerate(section.suppressions):
         where = f"gate.suppressions[{index}]"
         if suppression.rule not in _BY_NAME:
-            near = nearest(suppression.rule, list(_BY_NAME))
-            faults.append(
-                f"{where}.rule: unknown rule {suppression.rule}" + (f" (did you mean {near}?)" if near else "")
-            )
+            faults.append(f"{where}.rule: unknown rule {suppression.rule}" + _meant(suppression.rule, list(_BY_NAME)))
         if not suppression.reason.strip():
             faults.append(f"{where}.reason is empty")
     if faults:
         raise CaseError("; ".join(faults), file=case.file, hint="See docs/gate.md")
     return section
+
+
+def _incomplete(case: CaseFile) -> Iterator[str]:
+    """Suppressions that lack members, all at once."""
+    section = case.sections.get("gate")
+    tables = section.get("suppressions") if isinstance(section, dict) else None
+    for index, table in enumerate(tables if isinstance(tables, list) else ()):
+        missing = [n for n in Suppression.__struct_fields__ if isinstance(table, dict) and n not in table]
+        if missing:
+            yield f"gate.suppressions[{index}] lacks {', '.join(missing)}"
+
+
+def _meant(word: str, choices: Sequence[str]) -> str:
+    near = nearest(word, list(choices))
+    return f" (did you mean {near}?)" if near else f" (known: {', '.join(choices)})" if len(choices) < 20 else ""
 
 
 def judge(tree: ChangedTree, case: CaseFile, today: date, base_case: CaseFile | None = None) -> Verdict:
@@ -249,7 +280,8 @@ class _JudgedZone:
         found: list[Finding] = []
         unsafe: list[tuple[str, FileFacts | None, FileFacts | None]] = []
         for change in self.tree.changes:
-            was_inside, is_inside = self.holds(change.old_path), self.holds(change.new_path)
+            was_inside = self.holds(change.old_path) and change.old_mode not in NOT_FILES
+            is_inside = self.holds(change.new_path)
             old = self.tree.before.facts.get(change.old_path or "") if was_inside else None
             new = self.tree.after.facts.get(change.new_path or "") if is_inside else None
             path = change.new_path or change.old_path or ""
@@ -260,8 +292,7 @@ class _JudgedZone:
         if self.zone.no_growth:
             found += self._growth(unsafe)
         if self.zone.safety_comments:
-            for path, old, new in unsafe:
-                found += self._undocumented(path, old, new)
+            found += self._undocumented(unsafe)
         return found
 
     def _lines(self, path: str, old: FileFacts | None, new: FileFacts | None, *, appeared: bool) -> list[Finding]:
@@ -282,13 +313,15 @@ class _JudgedZone:
             message = f"{path} {why}: its unsafe code is unknown"
             found.append(self._finding("PVG005", path, 1, message, "rust", state))
         if appeared and language in self._new_files:
-            message = f"new {language} file in the zone {self.zone.name}: {new.counts.code:,} lines of code"
+            lines = f"{new.counts.code:,} line{'s' if new.counts.code != 1 else ''} of code"
+            message = f"new {language} file in the zone {self.zone.name}: {lines}"
             found.append(self._finding("PVG001", path, 1, message, ""))
         elif language in self._new_lines:
             was = old.counts.code if old and old.counts else 0
-            if new.counts.code > was:
+            more = new.counts.code - was
+            if more > 0:
                 message = (
-                    f"{new.counts.code - was:,} more lines of {language} in the zone {self.zone.name} "
+                    f"{more:,} more line{'s' if more > 1 else ''} of {language} in the zone {self.zone.name} "
                     f"({was:,} before, {new.counts.code:,} now)"
                 )
                 found.append(self._finding("PVG002", path, 1, message, ""))
@@ -313,10 +346,20 @@ class _JudgedZone:
             found.append(self._finding("PVG003", path, line, message, name))
         return found
 
-    def _undocumented(self, path: str, old: FileFacts | None, new: FileFacts | None) -> list[Finding]:
-        left = Counter((s.kind, s.text) for s in _bare_sites(old))
+    def _undocumented(self, files: list[tuple[str, FileFacts | None, FileFacts | None]]) -> list[Finding]:
+        """New sites without a comment. One that only moved, within its file or the zone, is not new."""
+        left: Counter[tuple[str, str]] = Counter()
+        appeared: list[tuple[str, UnsafeSite]] = []
+        for path, old, new in files:
+            was = Counter((s.kind, s.text) for s in _bare_sites(old))
+            for site in _bare_sites(new):
+                if was[site.kind, site.text] > 0:
+                    was[site.kind, site.text] -= 1
+                else:
+                    appeared.append((path, site))
+            left += was
         found = []
-        for site in _bare_sites(new):
+        for path, site in appeared:
             if left[site.kind, site.text] > 0:
                 left[site.kind, site.text] -= 1
                 continue
@@ -410,8 +453,9 @@ def _expired(
     except CaseError:
         base_section = None
     known = set(base_section.suppressions) if base_section else set()
+    rule_name = _BY_NAME["PVG006"].name
     found = []
-    for suppression in suppressions:
+    for index, suppression in enumerate(suppressions):
         if suppression.expires < today:
             rule = _BY_NAME[suppression.rule]
             message = (
@@ -421,5 +465,6 @@ def _expired(
             key = "\0".join(("PVG006", suppression.rule, suppression.path, suppression.expires.isoformat()))
             state: Literal["new", "unchanged"] = "unchanged" if suppression in known else "new"
             digest = hashlib.sha256(key.encode()).hexdigest()[:32]
-            found.append(Finding("PVG006", _BY_NAME["PVG006"].name, "", case.file, 1, message, digest, state))
+            line = case.line_of("gate.suppressions", index, len(suppressions))
+            found.append(Finding("PVG006", rule_name, "", case.file, line, message, digest, state))
     return found

@@ -30,6 +30,46 @@ def test_includes_resolve(include: str, path: str, found: tuple[str | None, bool
     assert HeaderIndex(PATHS, map_components({})).resolve(include, path) == found
 
 
+KERNEL = [
+    "arch/arm/include/asm/io.h", "arch/x86/include/asm/io.h", "tools/include/asm/io.h",
+    "arch/x86/include/uapi/asm/e.h",
+    "include/asm-generic/div64.h", "arch/s390/include/asm/div64.h", "include/linux/list.h",
+    "tools/include/linux/list.h",
+    "tools/include/nolibc/stdio.h", "tools/perf/util/evsel.h", "lib/util/evsel.h", "drivers/p/mac.h", "drivers/q/mac.h",
+    "fs/p/mac.h", "drivers/r/core/eswitch.h", "drivers/s/eswitch.h", "samples/uapi.h",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("include", "path", "found"),
+    [
+        ("<asm/io.h>", "arch/x86/kernel/a.c", "arch/x86/include/asm/io.h"),
+        ("<asm/e.h>", "arch/x86/kernel/a.c", "arch/x86/include/uapi/asm/e.h"),
+        ("<asm/div64.h>", "arch/x86/kernel/a.c", "include/asm-generic/div64.h"),
+        ("<asm/e.h>", "arch/arm/kernel/a.c", None),
+        ("<asm/io.h>", "drivers/a.c", "arch/arm/include/asm/io.h"),
+        ("<asm/io.h>", "tools/a.c", "tools/include/asm/io.h"),
+        ("<linux/list.h>", "drivers/a.c", "include/linux/list.h"),
+        ("<linux/list.h>", "tools/perf/a.c", "tools/include/linux/list.h"),
+        ("<stdio.h>", "tools/perf/a.c", None),
+        ('"stdio.h"', "samples/a.c", "tools/include/nolibc/stdio.h"),
+        ('"util/evsel.h"', "tools/perf/tests/a.c", "tools/perf/util/evsel.h"),
+        ('"eswitch.h"', "drivers/r/core/lib/a.c", "drivers/r/core/eswitch.h"),
+        ('"eswitch.h"', "net/a.c", "drivers/r/core/eswitch.h"),
+        ("<samples/uapi.h>", "net/a.c", "samples/uapi.h"),
+    ],
+)
+def test_includes_of_a_tree_like_linux(include: str, path: str, found: str | None) -> None:
+    index = HeaderIndex(KERNEL, lambda path: path.split("/")[0])
+    assert index.resolve(include, path) == (found, False)
+
+
+def test_what_makefiles_alone_decide_is_ambiguous() -> None:
+    assert HeaderIndex(KERNEL, lambda path: path.split("/")[0]).resolve('"mac.h"', "net/a.c") == (None, True)
+    by_directory = HeaderIndex(KERNEL, lambda path: path.rpartition("/")[0])
+    assert by_directory.resolve("<asm/io.h>", "drivers/a.c") == (None, True)
+
+
 def test_a_tie_inside_one_component_is_no_ambiguity() -> None:
     header, ambiguous = HeaderIndex(PATHS, map_components({})).resolve("<asm/io.h>", "a/x.c")
     assert (header, ambiguous) == ("arch/arm/include/asm/io.h", False)

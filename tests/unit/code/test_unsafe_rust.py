@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from preventable.code.unsafe_rust import COUNT_NAMES, UnsafeCounts, measure_rust
@@ -56,6 +58,16 @@ def test_macro_bodies_are_counted_apart() -> None:
     assert (found.unsafe_blocks, found.unsafe_functions, found.unsafe_impls) == (0, 0, 0)
     assert (found.macro_unsafe_blocks, found.macro_unsafe_functions, found.macro_unsafe_impls) == (2, 2, 1)
     assert found.unsafe_lines == 0
+
+
+def test_only_what_says_fn_with_a_name_is_a_function_in_a_macro_body() -> None:
+    bodies = """
+        macro_rules! m {
+            ($abi:literal) => { n!({unsafe extern $abi}); static F: unsafe extern "C" fn() -> i32 = f; };
+            ($name:ident) => { unsafe extern "C" fn $name() {} unsafe fn #name() {} };
+        }
+        """
+    assert counts(bodies).macro_unsafe_functions == 2
 
 
 def test_words_in_comments_strings_and_names_are_not_unsafe_code() -> None:
@@ -132,3 +144,80 @@ def test_sites_say_where_and_how() -> None:
 def test_counts_add_up() -> None:
     one = UnsafeCounts(*range(len(COUNT_NAMES)))
     assert one + one == UnsafeCounts(*(2 * n for n in range(len(COUNT_NAMES))))
+
+
+TESTED = """\
+//! Doc.
+pub fn f(p: *const u8) -> u8 { unsafe { *p } }
+
+/// Tests.
+#[allow(dead_code)]
+#[ATTRIBUTE]
+mod tests {
+    // Why.
+    unsafe impl Send for T {}
+
+    #[test]
+    fn t() { unsafe { g() } }
+}
+fn after() { unsafe { g() } }
+"""
+
+
+@pytest.mark.parametrize(
+    "attribute",
+    ["cfg(test)", "cfg( all(unix, test) )", "kunit_tests(rust_x)", "::kernel::macros::kunit_tests(rust_x)"],
+)
+def test_test_items_are_told_apart_with_their_attributes_and_documentation(attribute: str) -> None:
+    found = counts(TESTED.replace("ATTRIBUTE", attribute))
+    assert (found.unsafe_blocks, found.unsafe_impls, found.unsafe_lines) == (3, 1, 3)
+    assert found.tests is not None
+    assert (found.tests.code, found.tests.comment, found.tests.blank) == (7, 2, 1)
+    inside = found.tests.counts
+    assert (inside.unsafe_blocks, inside.unsafe_impls, inside.unsafe_lines) == (1, 1, 1)
+    assert not found.tests.whole_file
+    rest = found - inside
+    assert (rest.unsafe_blocks, rest.unsafe_impls, rest.unsafe_lines) == (2, 0, 2)
+
+
+@pytest.mark.parametrize(
+    "attribute", ["cfg(not(test))", "cfg(any(test, unix))", "cfg_attr(test, path = 'x')", "allow(test)"]
+)
+def test_what_is_built_without_tests_is_no_test_item(attribute: str) -> None:
+    found = counts(TESTED.replace("ATTRIBUTE", attribute).replace("#[test]", "#[inline]"))
+    assert found.tests is None
+
+
+def test_a_test_function_alone_and_a_whole_file() -> None:
+    alone = counts("fn a() {}\n#[tokio::test]\n// note\nasync fn t() { unsafe { g() } }\n").tests
+    assert alone is not None
+    assert (alone.code, alone.comment, alone.counts.unsafe_blocks) == (2, 1, 1)
+    whole = counts("#![cfg(test)]\n\nfn t() { unsafe { g() } }\n").tests
+    assert whole is not None
+    assert (whole.whole_file, whole.code, whole.blank, whole.counts.unsafe_blocks) == (True, 2, 1, 1)
+    module = counts("mod m {\n    #![cfg(test)]\n    fn t() { unsafe { g() } }\n}\nfn a() {}\n").tests
+    assert module is not None
+    assert (module.whole_file, module.code) == (False, 4)
+    attributes_in_macros = counts("m! { #[cfg(test)] mod tests { fn t() { unsafe { g() } } } }\n")
+    assert attributes_in_macros.tests is None
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "fn f() { " + "(" * 100_000 + "@" + ")" * 100_000 + " }",
+        "fn f() { " + "{" * 100_000,
+        "fn f() { x" + "[0]" * 100_000 + " @ }",
+    ],
+)
+def test_deep_trees_with_errors_are_indeterminate(source: str) -> None:
+    assert measure_rust(source.encode()).indeterminate == "does not parse (line 1)"
+
+
+def test_many_attributes_take_linear_time() -> None:
+    begun = time.process_time()
+    found = counts("#[test]\n#[no_mangle]\n" * 10_000 + "fn t() {}\n").tests
+    assert found is not None
+    assert (found.code, found.counts.exported_functions) == (20_001, 1)
+    assert counts("#[cfg(" + "all(" * 1_000 + "test" + ")" * 1_000 + ")]\nmod t {}\n").tests is None
+    assert time.process_time() - begun < 5

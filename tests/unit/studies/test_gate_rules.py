@@ -111,6 +111,30 @@ def test_a_committed_move_inside_the_zone_is_not_new(repo: Path) -> None:
     assert found(gate(repo, {})) == []
 
 
+def test_a_move_in_the_index_with_growth_on_disk_is_judged_by_the_file_on_disk(repo: Path) -> None:
+    git(repo, "mv", "core/a.c", "core/b.c")
+    assert found(gate(repo, {"core/b.c": C + "int more;\n"})) == [("PVG002", "core/b.c")]
+
+
+def test_undocumented_unsafe_that_moves_within_the_zone_is_not_new(repo: Path) -> None:
+    bare = "fn f(p: P) {\n    unsafe { *p };\n}\n"
+    write(repo, {"rust/x.rs": bare, "rust/y.rs": "fn y() {}\n", "lib/z.rs": bare})
+    git(repo, "add", "-A")
+    git(repo, "commit", "-qm", "bare")
+    assert found(gate(repo, {"rust/x.rs": "fn x() {}\n", "rust/y.rs": bare})) == []
+    assert found(gate(repo, {"lib/z.rs": None, "rust/y.rs": bare + bare, "rust/x.rs": None})) == [
+        ("PVG003", "rust/y.rs"), ("PVG003", "rust/y.rs"), ("PVG004", "rust/y.rs"),
+    ]  # fmt: skip
+
+
+def test_a_file_in_the_place_of_a_link_is_new(repo: Path) -> None:
+    (repo / "core/link.c").symlink_to("a.c")
+    git(repo, "add", "-A")
+    git(repo, "commit", "-qm", "link")
+    (repo / "core/link.c").unlink()
+    assert found(gate(repo, {"core/link.c": C})) == [("PVG001", "core/link.c")]
+
+
 def test_findings_say_where_and_have_stable_fingerprints(repo: Path) -> None:
     bare = "fn f() {\n    unsafe { g() };\n    unsafe { g() };\n}\n"
     first = gate(repo, {"rust/b.rs": bare})
@@ -164,7 +188,8 @@ def test_an_unused_suppression_and_an_empty_glob_are_warnings(repo: Path) -> Non
         ('[[gate.zones]]\nname = "a"\npaths = ["x"]\n', "has no rule"),
         ('[[gate.zones]]\nname = "a"\npaths = []\nsafety_comments = true\n', "paths is empty"),
         ('[[gate.zones]]\nname = "a"\npaths = ["x"]\nno_new_files = ["Rsut"]\n', "did you mean Rust?"),
-        ('[[gate.zones]]\nname = "a"\npaths = ["x"]\nno_growth = ["blocks"]\n', "gate.zones"),
+        ('[[gate.zones]]\nname = "a"\npaths = ["x"]\nno_growth = ["blocks"]\n', "did you mean unsafe_blocks?"),
+        (RULES_TOML + '[[gate.suppressions]]\nrule = "new-file"\n', "gate.suppressions[0] lacks path, reason, expires"),
         ('[[gate.zones]]\nname = "a"\npaths = ["x"]\nno_new_file = ["C"]\n', "did you mean no_new_files?"),
         (SUPPRESSED.format(rule="new-line", expires="2030-01-01"), "did you mean new-lines?"),
         (SUPPRESSED.format(rule="new-lines", expires='"soon"'), "expires"),

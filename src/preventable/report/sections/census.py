@@ -90,6 +90,7 @@ def _language_figure(languages: Sequence[Mapping[str, Any]], own: int, envelope:
             color=alt.Color("bucket:N", sort=list(_BUCKETS), title="bucket"),
             tooltip=["language:N", "bucket:N", alt.Tooltip("lines:Q", format=",")],
         )
+        .properties(width="container", height=alt.Step(20))
     )
     top = shown[0]
     return Figure(
@@ -130,6 +131,7 @@ def _unsafe_figure(unsafe: Sequence[Mapping[str, Any]]) -> Figure:
             y=alt.Y("component:N", sort=[row["component"] for row in shown], title=None),
             tooltip=["component:N", alt.Tooltip("share:Q", format=".2%"), alt.Tooltip("code:Q", format=",")],
         )
+        .properties(width="container", height=alt.Step(20))
     )
     return Figure(
         id="census-unsafe",

@@ -27,11 +27,12 @@ def section(envelope: Mapping[str, Any]) -> Section:
         alt.Chart(alt.Data(values=data))  # type: ignore[no-untyped-call]  # the schema classes have no types
         .mark_line(point=True)
         .encode(
-            x=alt.X("release:N", sort=releases, title="release"),
+            x=alt.X("release:N", sort=releases, title="release", axis=alt.Axis(labelAngle=0)),
             y=alt.Y("code:Q", title="lines of code", scale=alt.Scale(type="log")),
             color=alt.Color("language:N", sort=shown, title="language"),
             tooltip=["release:N", "language:N", alt.Tooltip("code:Q", format=",")],
         )
+        .properties(width="container", height=320)
     )
     sentences = tuple(_change(rows, language, releases) for language in ("C", "Rust") if _has(rows, language))
     table = [

@@ -13,7 +13,9 @@ from preventable.report.model import Section
 
 KINDS: dict[str, str] = {
     "census": "preventable.report.sections.census",
+    "census_diff": "preventable.report.sections.census_diff",
     "census_series": "preventable.report.sections.census_series",
+    "gate": "preventable.report.sections.gate",
     "share": "preventable.report.sections.share",
     "lineage": "preventable.report.sections.lineage",
     "contributors": "preventable.report.sections.contributors",

@@ -1,0 +1,74 @@
+"""What a census leaves out is said, in every one of its commands, and makes the result partial."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from preventable.cli.census import command
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(command, list(words), catch_exceptions=False)
+
+
+def git(repo: Path, *arguments: str) -> None:
+    words = ["git", "-c", "user.name=n", "-c", "user.email=e@x", "-c", "commit.gpgsign=false", *arguments]
+    subprocess.run(words, cwd=repo, check=True, capture_output=True)
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> Path:
+    for package in ("a", "b"):
+        (tmp_path / package / "src").mkdir(parents=True)
+        (tmp_path / package / "Cargo.toml").write_text(f'[package]\nname = "{package}"\n')
+        (tmp_path / package / "src/lib.rs").write_text("pub fn f() {}\n")
+    git(tmp_path, "init", "-q", "-b", "main")
+    git(tmp_path, "add", "-A")
+    git(tmp_path, "commit", "-qm", "one")
+    (tmp_path / "a/src/big.c").write_text("int x;\n" * 100)
+    (tmp_path / "a/src/binary.c").write_bytes(b"int \0;\n")
+    (tmp_path / "preventable.toml").write_text('[census]\nvendored = ["a/scr"]\n')
+    git(tmp_path, "add", "-A")
+    git(tmp_path, "commit", "-qm", "two")
+    return tmp_path
+
+
+def test_a_manifest_that_is_no_toml_is_said(repo: Path) -> None:
+    (repo / "b/Cargo.toml").write_text("[package\n")
+    done = run(str(repo), "--components-from", "cargo", "--format", "json")
+    assert done.exit_code == 0
+    assert "b/Cargo.toml is not TOML" in done.stderr
+    assert {row["component"] for row in json.loads(done.stdout)["results"]} == {"a", "b", "."}
+    assert "Cargo.toml" not in run(str(repo), "--format", "json").stderr
+
+
+def test_a_difference_names_what_it_could_not_read_and_is_partial(repo: Path) -> None:
+    done = run("diff", f"{repo}@HEAD~1", f"{repo}@HEAD", "--max-file-bytes", "200", "--format", "json")
+    assert done.exit_code == 1
+    result = json.loads(done.stdout)
+    assert [(n["path"], n["reason"].split(",")[0]) for n in result["not_counted"]] == [
+        ("a/src/big.c", "missing from the repository"),
+        ("a/src/binary.c", "binary"),
+    ]
+    assert "the glob a/scr matches nothing (nearest: a/src)" in done.stderr
+    assert "not counted: 1 (binary): a/src/binary.c" in done.stderr
+    whole = run("diff", f"{repo}@HEAD~1", f"{repo}@HEAD", "--format", "json")
+    assert whole.exit_code == 0
+    assert [n["reason"] for n in json.loads(whole.stdout)["not_counted"]] == ["binary"]
+
+
+def test_a_series_names_what_each_release_lacks(repo: Path) -> None:
+    first, last = f"{repo}@HEAD~1", f"{repo}@HEAD"
+    done = run("series", first, last, "--max-file-bytes", "200", "--format", "json")
+    assert done.exit_code == 1
+    assert [(n["release"], n["path"]) for n in json.loads(done.stdout)["not_counted"]] == [
+        (last, "a/src/big.c"),
+        (last, "a/src/binary.c"),
+    ]
+    assert "big.c" in done.stderr
+    assert run("series", first, "--format", "json").exit_code == 0
