@@ -93,8 +93,12 @@ def preventable() -> None:
 
 def main() -> NoReturn:
     """Run the command line; never lets a traceback reach a user unless PREVENTABLE_DEBUG is set."""
+    _end_in_order_on_sigterm()
     try:
         status = preventable.main(standalone_mode=False)
+    except _Terminated:
+        _say("terminated; nothing was left half-written")
+        sys.exit(143)
     except click.exceptions.Abort:
         _say("interrupted; nothing was left half-written")
         sys.exit(130)
@@ -126,6 +130,22 @@ def main() -> NoReturn:
         )
         sys.exit(4)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+class _Terminated(BaseException):
+    """SIGTERM arrived: whoever holds workers or temporary files lets go of them on the way out."""
+
+
+def _end_in_order_on_sigterm() -> None:
+    own = os.getpid()
+
+    def end(_number: int, _frame: object) -> None:
+        if os.getpid() != own:
+            os._exit(143)  # a worker has nothing of its own to tidy up
+        raise _Terminated
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, end)
 
 
 def _say(message: str) -> None:
