@@ -88,14 +88,15 @@ class CaseFile(msgspec.Struct, frozen=True):
         """A section as ``type_``, or None if the file has none.
 
         Raises:
-            CaseError: unknown keys (all of them, with the nearest that exist) or a value of another type.
+            CaseError: unknown keys (all of them, with the nearest that exist), a word that is none of the choices, or
+                a value of another type.
         """
         if name not in SECTIONS:
             raise ValueError(f"{name} is not in SECTIONS; register it there")
         if name not in self.sections:
             return None
         value = self.sections[name]
-        faults = list(_unknown_keys(value, shape.type_info(type_), name))
+        faults = list(_faults(value, shape.type_info(type_), name))
         if faults:
             raise CaseError("; ".join(faults), file=self.file, hint="See docs/case-file.md for the keys")
         try:
@@ -198,23 +199,33 @@ def _unknown(where: str, key: str, known: Mapping[str, object] | list[str]) -> s
     return f"unknown key {where} ({suggestion})"
 
 
-def _unknown_keys(value: object, type_: shape.Type, where: str) -> Iterator[str]:
-    """Keys of tables that the struct at that place does not have; values are left to msgspec."""
+_LOOKED_INTO = (shape.StructType, shape.DictType, shape.ListType, shape.VarTupleType, shape.LiteralType)
+
+
+def _faults(value: object, type_: shape.Type, where: str) -> Iterator[str]:
+    """Keys that the struct at that place does not have, and words that are none of its choices.
+
+    Other values are left to msgspec.
+    """
     if isinstance(type_, shape.UnionType):
-        inner = [t for t in type_.types if isinstance(t, shape.StructType | shape.DictType | shape.ListType)]
+        inner = [t for t in type_.types if isinstance(t, _LOOKED_INTO)]
+        if any(isinstance(t, shape.StrType) for t in type_.types):
+            inner = [t for t in inner if not isinstance(t, shape.LiteralType)]  # other words will do as well
         if len(inner) == 1:
-            yield from _unknown_keys(value, inner[0], where)
+            yield from _faults(value, inner[0], where)
     elif isinstance(type_, shape.StructType) and isinstance(value, dict):
         fields = {field.encode_name: field.type for field in type_.fields}
         tag = {type_.tag_field} if type_.tag_field else set()
         for key, member in value.items():
             if key in fields:
-                yield from _unknown_keys(member, fields[key], f"{where}.{key}")
+                yield from _faults(member, fields[key], f"{where}.{key}")
             elif key not in tag:
                 yield _unknown(f"{where}.{key}", key, list(fields))
     elif isinstance(type_, shape.DictType) and isinstance(value, dict):
         for key, member in value.items():
-            yield from _unknown_keys(member, type_.value_type, f"{where}.{key}")
+            yield from _faults(member, type_.value_type, f"{where}.{key}")
     elif isinstance(type_, shape.ListType | shape.VarTupleType) and isinstance(value, list):
         for index, member in enumerate(value):
-            yield from _unknown_keys(member, type_.item_type, f"{where}[{index}]")
+            yield from _faults(member, type_.item_type, f"{where}[{index}]")
+    elif isinstance(type_, shape.LiteralType) and isinstance(value, str) and value not in type_.values:
+        yield f"{where} is {value!r}, not one of {', '.join(str(v) for v in type_.values)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import pytest
@@ -20,6 +21,7 @@ class Gate(msgspec.Struct):
     zones: tuple[Zone, ...] = ()
     limits: dict[str, Zone] = {}
     level: int | None = None
+    mode: Literal["lines", "blocks"] | None = None
 
 
 def test_a_section_is_decoded_into_its_owners_struct() -> None:
@@ -47,6 +49,14 @@ def test_a_wrong_document_is_refused_with_what_to_do(text: str, said: str) -> No
         parse_case(text.encode(), "x/preventable.toml")
     assert said in str(caught.value)
     assert "x/preventable.toml" in str(caught.value)
+
+
+def test_a_word_that_is_no_choice_is_answered_with_the_choices() -> None:
+    case = parse_case(b'[gate]\nmode = "bytes"\nlevle = 2\n')
+    with pytest.raises(CaseError) as caught:
+        case.decode("gate", Gate)
+    assert "gate.mode is 'bytes', not one of blocks, lines" in str(caught.value)
+    assert "gate.levle (did you mean level?)" in str(caught.value)
 
 
 def test_all_unknown_keys_are_reported_at_once_with_the_nearest() -> None:
