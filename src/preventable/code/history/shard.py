@@ -13,11 +13,15 @@ path that is gone; ``weaves_w`` are its weaves with whitespace ignored.
 
 from __future__ import annotations
 
+import gc
+import heapq
 import marshal
+import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import IO, Any
 
 from preventable.code.history.addedtext import AddedText
@@ -25,7 +29,7 @@ from preventable.code.history.binaries import Binaries
 from preventable.code.history.diffparse import FILE, Change, Weave, parse_change
 from preventable.code.history.following import Follower
 from preventable.code.history.gitcall import Repository
-from preventable.code.history.merges import COMBINED, RAW, MergeReader, RawMerges, compared
+from preventable.code.history.merges import COMBINED, RAW, MergeReader, RawMerges, compared, weaving
 from preventable.code.history.respacing import Respacer
 from preventable.code.history.sections import Lookahead, Sections
 from preventable.errors import RepositoryError
@@ -55,7 +59,7 @@ def run_shard(plan: Mapping[str, Any], out: IO[bytes]) -> None:
         plan: ``git_dir``; ``chunks``: end, start and the ids of the commits between; ``parents``: merge id →
             ids of its parents; ``whitespace``: also compare without whitespace; ``exact``: every changed
             file, not only where it likely matters; ``ignored``: ids to be ignored;
-            ``text``: a file for the words of the code that was added, or None.
+            ``text``: a directory for the words of the code that was added, or None.
         out: where frames go.
     """
     repository = Repository.at_git_dir(plan["git_dir"])
@@ -70,10 +74,10 @@ def run_shard(plan: Mapping[str, Any], out: IO[bytes]) -> None:
         aside = repository.sparing()
         lines = [b"%b %b" % (m, p) for m in merges for p in compared(parents[m])]
         raw = aside.start(*RAW, stdin=_feed(lines))
-        combined = _diffs(aside, merges, *COMBINED)
-        spaced = _diffs(aside, merges, *COMBINED, "-w") if plan["whitespace"] else None
+        renames = weaving(aside, merges)
+        combined = _combined(aside, merges, renames)
+        spaced = _combined(aside, merges, renames, "-w") if plan["whitespace"] else None
         reader = MergeReader(RawMerges(_stdout(raw)), combined, spaced)
-    text = AddedText() if plan["text"] else None
     with Respacer(repository, frozenset(plan["ignored"]), exact=plan["exact"]) as respacer:
         follower = Follower(respacer)
         binaries = Binaries(respacer.repository)
@@ -81,6 +85,7 @@ def run_shard(plan: Mapping[str, Any], out: IO[bytes]) -> None:
         for chunk_end, first_position, commits in chunks:
             entries: list[Entry] = []
             size = 0
+            text = AddedText() if plan["text"] else None
             for position, commit in enumerate(commits, first_position):
                 if commit in parents:
                     assert reader is not None
@@ -117,8 +122,9 @@ def run_shard(plan: Mapping[str, Any], out: IO[bytes]) -> None:
             follower.resolve(whitespace=plan["whitespace"])
             binaries.resolve()
             respacer.resolve()
-            if text is not None and chunk_end == chunks[-1][0]:
-                text.save(plan["text"])  # before the last frame: who has that may read the file
+            if text is not None:
+                # Before the last frame: who has that may read the file.
+                text.save(os.path.join(plan["text"], f"{first_position:09}"))  # noqa: PTH118  (pathlib costs a start)
             if chunk_end == chunks[-1][0] and raw is not None:
                 _finish(raw)
             _send(out, (chunk_end, True, entries))
@@ -132,6 +138,23 @@ def _diffs(repository: Repository, ids: Sequence[bytes], *options: str) -> Itera
         for position, section in Sections(_stdout(process), some):
             yield first + position, section
         _finish(process)
+
+
+def _combined(
+    repository: Repository, merges: Sequence[bytes], renames: Mapping[bytes, bool], *options: str
+) -> Iterator[tuple[int, bytes]]:
+    """Positions and combined diffs of those merges that weave files; renames are looked for where they matter."""
+    streams = []
+    for renamed in (False, True):
+        where = [position for position, merge in enumerate(merges) if renames.get(merge) is renamed]
+        more = options if renamed else (*options, "--no-renames")
+        streams.append(_placed(_diffs(repository, [merges[i] for i in where], *COMBINED, *more), where))
+    return heapq.merge(*streams, key=itemgetter(0))
+
+
+def _placed(diffs: Iterator[tuple[int, bytes]], where: Sequence[int]) -> Iterator[tuple[int, bytes]]:
+    for position, section in diffs:
+        yield where[position], section
 
 
 def _finish(process: subprocess.Popen[bytes]) -> None:
@@ -154,6 +177,7 @@ def _send(out: IO[bytes], frame: Frame) -> None:
 
 def main() -> None:
     """Read a plan, send frames; a failure is the last frame, as text."""
+    gc.disable()  # millions of small tuples, and no cycles
     try:
         run_shard(marshal.load(sys.stdin.buffer), sys.stdout.buffer)
     except RepositoryError as error:
