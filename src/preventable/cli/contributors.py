@@ -103,3 +103,4 @@ def command(
         smallest_shown=1 if names else 5,
         **more,
     )
+    raise SystemExit(1 if any(limit.partial for limit in found.limits) else 0)

@@ -27,7 +27,7 @@ from preventable.code.history.tree import UNKNOWN, FileLines, Tree
 from preventable.errors import InputError
 from preventable.records import Estimate
 from preventable.stats.prevalence import wilson
-from preventable.studies.lineage import ALL, Limit
+from preventable.studies.lineage import ALL, Limit, history_limits
 
 SMALLEST = 5
 """Counts of people under this are withheld."""
@@ -218,6 +218,7 @@ def count_contributors(
     """
     repository = Repository(path)
     commits = read_commits(repository, revision)
+    limits = history_limits(repository, commits)
     people = read_people(repository, commits)
     quarters = list(cohorts_of(commits))
     snapshots = period_snapshots(commits, "quarter")
@@ -250,9 +251,12 @@ def count_contributors(
             hint="`preventable lineage` lists the components",
         )
     activity = _Activity(people, quarters, touched)
-    limits = []
     if people.bots:
         limits.append(Limit("programs by their name, not counted as people", len(people.bots)))
+    if replay.unknown_files:
+        limits.append(
+            Limit("files whose diff did not fit what was known of them", len(replay.unknown_files), partial=True)
+        )
     undated = sum(1 for index in touched if quarters[index] < 0)
     if undated:
         limits.append(Limit("commits without a plausible date, in no quarter", undated))

@@ -29,7 +29,6 @@ from preventable.code.history.periods import (
     tag_snapshots,
 )
 from preventable.code.history.replay import Observer, Replay
-from preventable.errors import RepositoryError
 from preventable.records import NotAvailable
 
 IGNORE_REVS_FILE = ".git-blame-ignore-revs"
@@ -176,7 +175,7 @@ def trace_lineage(
     """
     repository = Repository(path)
     commits = read_commits(repository, revision)
-    limits = list(_limits(repository, commits))
+    limits = history_limits(repository, commits)
     ignored, unmatched = _ignored(repository, commits, ignore_revs)
     if unmatched:
         limits.append(Limit("commits to be ignored that are not in this history", len(unmatched), _some(unmatched)))
@@ -269,7 +268,12 @@ def _some(names: Collection[str]) -> tuple[str, ...]:
     return tuple(sorted(names)[:EXAMPLES])
 
 
-def _limits(repository: Repository, commits: Commits) -> list[Limit]:
+def history_limits(repository: Repository, commits: Commits) -> list[Limit]:
+    """What bounds any answer from a history.
+
+    Raises:
+        RepositoryError: objects are missing.
+    """
     limits = []
     cut = repository.shallow_commits()
     if cut:
@@ -282,14 +286,7 @@ def _limits(repository: Repository, commits: Commits) -> list[Limit]:
                 True,
             )
         )
-    if repository.is_partial():
-        missing = repository.missing_objects(commits.id(len(commits) - 1))
-        if missing:
-            raise RepositoryError(
-                f"{missing:,} objects are missing from this partial clone",
-                file=str(repository.path),
-                hint="Get them with `git fetch --refetch --no-filter`, or clone without --filter",
-            )
+    repository.require_objects(commits.id(len(commits) - 1))
     replaced = repository.replaced()
     if replaced:
         limits.append(Limit("replace refs and grafts change the history that git shows", replaced))

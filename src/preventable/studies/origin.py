@@ -126,6 +126,7 @@ def find_origins(
     tasks, fixes = _tasks(repository, commits, advisories, named_origins)
     open_tasks = [task for task in tasks if task.introduced is None]
     limits = _limits(repository, commits)
+    repository.require_objects(commits.id(len(commits) - 1))
     candidates: list[Candidate] = []
     resumed_at = 0
     for task in tasks:
@@ -243,8 +244,6 @@ def _limits(repository: Repository, commits: Commits) -> list[str]:
     limits = []
     if repository.shallow_commits():
         limits.append("the clone is shallow: faults older than its first commits cannot be dated")
-    if repository.is_partial():
-        limits.append("the clone is partial: objects may be missing")
     if replaced := repository.replaced():
         limits.append(f"{replaced} replace refs or grafts change the history that git shows")
     if commits.odd:

@@ -26,8 +26,8 @@ SAFE = (
     "core.fsmonitor=false",
     "core.attributesFile=" + os.devnull,
     "core.packedGitWindowSize=1m",
-    "core.packedGitLimit=24m",
-    "core.deltaBaseCacheLimit=56m",
+    "core.packedGitLimit=16m",
+    "core.deltaBaseCacheLimit=48m",
     f"diff.renameLimit={RENAME_LIMIT}",
     "log.showSignature=false",
 )
@@ -177,6 +177,20 @@ class Repository:
         """Whether objects may be missing here (``git clone --filter``)."""
         found = self.try_run("config", "--get-regexp", r"^remote\..*\.promisor$")
         return bool(found and b"true" in found)
+
+    def require_objects(self, revision: str) -> None:
+        """Refuse a partial clone that lacks objects of a history; git would fetch them one by one.
+
+        Raises:
+            RepositoryError: objects are missing.
+        """
+        missing = self.missing_objects(revision) if self.is_partial() else 0
+        if missing:
+            raise RepositoryError(
+                f"{missing:,} objects are missing from this partial clone",
+                file=str(self.path),
+                hint="Get them with `git fetch --refetch --no-filter`, or clone without --filter",
+            )
 
     def missing_objects(self, revision: str) -> int:
         """Number of objects of a history that are not here."""
