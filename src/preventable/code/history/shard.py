@@ -14,7 +14,7 @@ path that is gone; ``weaves_w`` are its weaves with whitespace ignored.
 from __future__ import annotations
 
 import gc
-import heapq
+import io
 import marshal
 import os
 import subprocess
@@ -66,18 +66,9 @@ def run_shard(plan: Mapping[str, Any], out: IO[bytes]) -> None:
     parents: dict[bytes, list[bytes]] = plan["parents"]
     chunks: list[tuple[int, int, list[bytes]]] = plan["chunks"]
     ids = [commit for _, _, commits in chunks for commit in commits]
-    merges = [commit for commit in ids if commit in parents]
     plain = [commit for commit in ids if commit not in parents]
     sections = Lookahead(_diffs(repository, plain))
-    reader = raw = None
-    if merges:
-        aside = repository.sparing()
-        lines = [b"%b %b" % (m, p) for m in merges for p in compared(parents[m])]
-        raw = aside.start(*RAW, stdin=_feed(lines))
-        renames = weaving(aside, merges)
-        combined = _combined(aside, merges, renames)
-        spaced = _combined(aside, merges, renames, "-w") if plan["whitespace"] else None
-        reader = MergeReader(RawMerges(_stdout(raw)), combined, spaced)
+    aside = repository.sparing()
     with Respacer(repository, frozenset(plan["ignored"]), exact=plan["exact"]) as respacer:
         follower = Follower(respacer)
         binaries = Binaries(respacer.repository)
@@ -86,6 +77,8 @@ def run_shard(plan: Mapping[str, Any], out: IO[bytes]) -> None:
             entries: list[Entry] = []
             size = 0
             text = AddedText() if plan["text"] else None
+            merges = [commit for commit in commits if commit in parents]
+            reader = _merge_reader(aside, merges, parents, whitespace=plan["whitespace"]) if merges else None
             for position, commit in enumerate(commits, first_position):
                 if commit in parents:
                     assert reader is not None
@@ -125,8 +118,6 @@ def run_shard(plan: Mapping[str, Any], out: IO[bytes]) -> None:
             if text is not None:
                 # Before the last frame: who has that may read the file.
                 text.save(os.path.join(plan["text"], f"{first_position:09}"))  # noqa: PTH118  (pathlib costs a start)
-            if chunk_end == chunks[-1][0] and raw is not None:
-                _finish(raw)
             _send(out, (chunk_end, True, entries))
 
 
@@ -140,21 +131,28 @@ def _diffs(repository: Repository, ids: Sequence[bytes], *options: str) -> Itera
         _finish(process)
 
 
+def _merge_reader(
+    repository: Repository, merges: Sequence[bytes], parents: Mapping[bytes, Sequence[bytes]], *, whitespace: bool
+) -> MergeReader:
+    """The merges of one chunk: one call of git after the other, and none of them stays."""
+    lines = [b"%b %b\n" % (merge, parent) for merge in merges for parent in compared(parents[merge])]
+    raw = RawMerges(io.BytesIO(repository.run(*RAW, stdin=b"".join(lines))))
+    renames = weaving(repository, merges)
+    combined = _combined(repository, merges, renames)
+    return MergeReader(raw, combined, _combined(repository, merges, renames, "-w") if whitespace else None)
+
+
 def _combined(
     repository: Repository, merges: Sequence[bytes], renames: Mapping[bytes, bool], *options: str
-) -> Iterator[tuple[int, bytes]]:
+) -> list[tuple[int, bytes]]:
     """Positions and combined diffs of those merges that weave files; renames are looked for where they matter."""
-    streams = []
+    found: list[tuple[int, bytes]] = []
     for renamed in (False, True):
         where = [position for position, merge in enumerate(merges) if renames.get(merge) is renamed]
         more = options if renamed else (*options, "--no-renames")
-        streams.append(_placed(_diffs(repository, [merges[i] for i in where], *COMBINED, *more), where))
-    return heapq.merge(*streams, key=itemgetter(0))
-
-
-def _placed(diffs: Iterator[tuple[int, bytes]], where: Sequence[int]) -> Iterator[tuple[int, bytes]]:
-    for position, section in diffs:
-        yield where[position], section
+        diffs = _diffs(repository, [merges[i] for i in where], *COMBINED, *more)
+        found += [(where[position], section) for position, section in diffs]
+    return sorted(found, key=itemgetter(0))
 
 
 def _finish(process: subprocess.Popen[bytes]) -> None:
