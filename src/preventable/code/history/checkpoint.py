@@ -52,7 +52,7 @@ class _Saved(msgspec.Struct):
     version: str
     next: int
     paths: list[bytes]
-    arrays: list[bytes]
+    arrays: list[memoryview]
     binaries: list[tuple[_Lines | None, int, tuple[bytes, bytes] | None]]
     trees: dict[int, list[tuple[int, _Lines]]]
     unknown_files: list[tuple[int, bytes]]
@@ -201,7 +201,8 @@ class _Packer:
     """Arrays and binary files once each, however many trees share them."""
 
     def __init__(self) -> None:
-        self.arrays: list[bytes] = []
+        self.arrays: list[memoryview] = []
+        """Not copied: the arrays of a large tree are most of the memory."""
         self.binaries: list[tuple[_Lines | None, int, tuple[bytes, bytes] | None]] = []
         self._seen: dict[int, int] = {}
 
@@ -227,7 +228,7 @@ class _Packer:
         number = self._seen.get(id(values))
         if number is None:
             number = self._seen[id(values)] = len(self.arrays)
-            self.arrays.append(values.tobytes())
+            self.arrays.append(memoryview(values).cast("B"))
         return number
 
 
