@@ -1,13 +1,15 @@
 """Lineage against ``git blame``, line by line: generated merge-heavy histories, and a real repository.
 
     python benchmarks/eval_lineage.py --generated 500
+    python benchmarks/eval_lineage.py --generated 200 --ignored 3
     python benchmarks/eval_lineage.py --repo PATH [--files N] [--glob 'lib/*.[ch]' --glob 'src/*.[ch]']
                                       [--exact] [--kept DIRECTORY] [--processes N]
 
 With ``--kept`` what git blame said is kept in a directory and read from there the next time.
 
-Like options: last touched against ``git blame``, substantive against ``git blame -w`` (with
-``--ignore-revs-file`` where the last commit has one: not compared, the two pair lines differently).
+Like options: last touched against ``git blame``, substantive against ``git blame -w``. With ``--ignored N`` so many
+commits, drawn by lot among those that change lines and are no merges, are ignored by both (``git blame --ignore-rev``);
+on a real repository with ``--ignore ID``, which may be repeated.
 """
 
 from __future__ import annotations
@@ -18,12 +20,13 @@ import random
 import re
 import sys
 import tempfile
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatch
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-from generated_histories import Generator, blame
+from generated_histories import Generator, blame, git
 from preventable.code.history.commits import read_commits
 from preventable.code.history.gitcall import Repository
 from preventable.code.history.replay import Replay
@@ -45,7 +48,12 @@ def asked(path: Path, name: bytes, options: tuple[str, ...], revision: str, kept
 
 
 def compare(
-    path: Path, files: list[tuple[bytes, FileLines]], ids: list[str], kept: Path | None = None, processes: int = 2
+    path: Path,
+    files: list[tuple[bytes, FileLines]],
+    ids: list[str],
+    kept: Path | None = None,
+    processes: int = 2,
+    ignored: Sequence[str] = (),
 ) -> list[tuple[str, bytes, int, str, str]]:
     """Differences as (age, path, line, blame's commit, ours)."""
 
@@ -53,6 +61,8 @@ def compare(
         name, lines = item
         found = []
         for (age, options), ours in zip(AGES, lines, strict=True):
+            if options:
+                options = (*options, *(f"--ignore-rev={commit}" for commit in ignored))  # noqa: PLW2901
             theirs = asked(path, name, options, ids[-1], kept)
             assert len(theirs) == len(ours), (name, len(theirs), len(ours))
             for number, (index, commit) in enumerate(zip(ours, theirs, strict=True), 1):
@@ -65,26 +75,34 @@ def compare(
         return [difference for part in pool.map(one, files) for difference in part]
 
 
-def replayed(path: Path, *, exact: bool | None = None) -> tuple[list[tuple[bytes, FileLines]], list[str], Replay]:
+def replayed(
+    path: Path, *, exact: bool | None = None, ignored: Sequence[str] = ()
+) -> tuple[list[tuple[bytes, FileLines]], list[str], Replay]:
     """All files with their lines, and the ids of the commits."""
     repository = Repository(path)
     commits = read_commits(repository)
-    replay = Replay(repository, commits, exact=exact)
+    replay = Replay(repository, commits, exact=exact, ignored=ignored)
     tree = replay.run()
     return sorted(tree.files()), [commits.id(i) for i in range(len(commits))], replay
 
 
-def generated(count: int, first: int = 0) -> int:
+def generated(count: int, first: int = 0, ignored: int = 0) -> int:
     """Compare generated histories; the number of differing lines."""
+    concerned = 0
     lines = bad = commits = merges = 0
     with tempfile.TemporaryDirectory() as scratch:
         for seed in range(first, first + count):
             history = Generator(seed)
             path = Path(scratch) / str(seed)
             history.write(path)
-            files, ids, replay = replayed(path)
+            changing = git(path, "log", "--no-merges", "--format=%H", "--diff-filter=M").decode().split()
+            chosen = random.Random(seed).sample(changing, min(ignored, len(changing)))
+            files, ids, replay = replayed(path, ignored=chosen)
             assert not replay.unknown_files, (seed, replay.unknown_files)
-            differences = compare(path, files, ids)
+            differences = compare(path, files, ids, ignored=chosen)
+            numbers = {ids.index(commit) for commit in chosen}
+            for _, plain in files:
+                concerned += sum(a in numbers or a != b for a, b in zip(plain.touched, plain.substantive, strict=True))
             commits, merges = commits + history.commits, merges + history.merges
             lines += sum(len(f.touched) for _, f in files)
             bad += len(differences)
@@ -92,19 +110,31 @@ def generated(count: int, first: int = 0) -> int:
                 print(f"seed {seed}: {difference}")
     print(f"{count} histories, {commits:,} commits, {merges / commits:.1%} merges, {lines:,} lines at both ages")
     print(f"lines that differ from git blame or git blame -w: {bad}")
+    if ignored:
+        same = wilson(concerned - min(bad, concerned), concerned)
+        print(
+            f"{concerned:,} lines are older by the substantive age or of an ignored commit: "
+            f"{same.value:.1%} of them as git blame -w --ignore-rev (95% {same.low:.1%} to {same.high:.1%})"
+        )
     return bad
 
 
 def real(
-    path: Path, globs: list[str], sample: int | None, kept: Path | None, processes: int, exact: bool | None
+    path: Path,
+    globs: list[str],
+    sample: int | None,
+    kept: Path | None,
+    processes: int,
+    exact: bool | None,
+    ignored: Sequence[str],
 ) -> None:
     """Compare a real repository and say where and why lines differ."""
-    files, ids, _ = replayed(path, exact=exact)
+    files, ids, _ = replayed(path, exact=exact, ignored=ignored)
     files = [f for f in files if any(fnmatch(f[0].decode("utf-8", "replace"), g) for g in globs)]
     if sample:
         files = random.Random(1).sample(files, min(sample, len(files)))
     total = sum(len(f.touched) for _, f in files)
-    differences = compare(path, files, ids, kept, processes)
+    differences = compare(path, files, ids, kept, processes, ignored)
     print(f"{len(files)} files, {total:,} lines of {ids[-1][:12]}")
     for age, _ in AGES:
         mine = [d for d in differences if d[0] == age]
@@ -123,6 +153,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--generated", type=int, default=0)
     parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--ignored", type=int, default=0)
+    parser.add_argument("--ignore", action="append", default=[])
     parser.add_argument("--repo", type=Path)
     parser.add_argument("--glob", action="append")
     parser.add_argument("--files", type=int)
@@ -134,11 +166,11 @@ def main() -> None:
         print("nothing to evaluate: give --generated N or --repo PATH", file=sys.stderr)
         sys.exit(2)
     if options.generated:
-        generated(options.generated, options.first)
+        generated(options.generated, options.first, options.ignored)
     if options.repo:
         globs = options.glob or ["lib/*.[ch]", "src/*.[ch]"]
         assert all(re.search(r"\S", g) for g in globs)
-        real(options.repo, globs, options.files, options.kept, options.processes, options.exact)
+        real(options.repo, globs, options.files, options.kept, options.processes, options.exact, options.ignore)
 
 
 if __name__ == "__main__":

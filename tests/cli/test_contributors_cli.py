@@ -17,7 +17,7 @@ QUARTER_SECONDS = 7_889_400
 START = 1_580_515_200  # 2020-02-01
 
 
-def contributors(path: Path, *options: str) -> Any:
+def contributors(path: Path, *options: str, status: int = 0) -> Any:
     done = subprocess.run(
         [sys.executable, "-m", "preventable", "contributors", str(path), "--format", "json", "-q", *options],
         capture_output=True,
@@ -25,8 +25,9 @@ def contributors(path: Path, *options: str) -> Any:
         check=False,
         env={**os.environ, "PYTHONPATH": str(SRC)},
     )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    assert done.returncode == status, done.stderr
+    assert "Traceback" not in done.stderr
+    return json.loads(done.stdout) if done.stdout else done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -118,3 +119,24 @@ def test_programs_are_no_people(repo: Path) -> None:
     assert [(item["count"], item["what"]) for item in result["limits"]] == [
         (1, "programs by their name, not counted as people")
     ]
+
+
+def test_one_component_alone(repo: Path, tmp_path: Path) -> None:
+    case = tmp_path / "case.toml"
+    case.write_text('[components]\nheaders = "*.h"\nempty = "nothing/*"\n')
+    whole, part = (contributors(repo, "--case", str(case), *more) for more in ((), ("--component", "headers")))
+    assert part["component"] == "headers"
+    assert {row["language"] for row in part["results"]} == {"all languages", "C"}
+    commits = [sum(row["commits"] for row in r["results"] if row["language"] == "C") for r in (whole, part)]
+    assert commits[1] * 2 == commits[0], "every other quarter changes the header"
+    assert "component empty" in contributors(repo, "--case", str(case), "--component", "empty", status=3)
+
+
+def test_a_clone_that_is_not_whole_is_named_or_refused(repo: Path, tmp_path: Path) -> None:
+    subprocess.run(["git", "-C", str(repo), "config", "uploadpack.allowFilter", "true"], check=True)
+    for name, option in (("shallow", "--depth=20"), ("partial", "--filter=blob:none")):
+        clone = ["git", "clone", "-q", "--bare", option, f"file://{repo}", str(tmp_path / name)]
+        subprocess.run(clone, check=True)
+    result = contributors(tmp_path / "shallow", status=1)
+    assert any("shallow" in item["what"] for item in result["limits"])
+    assert "missing from this partial clone" in contributors(tmp_path / "partial", status=3)

@@ -117,7 +117,7 @@ def test_tags_are_snapshots_and_those_outside_are_named(repo: Repo) -> None:
     repo.git("checkout", "-q", "main")
     result = lineage(repo.path, "--snapshots", "tags")
     assert [(s["snapshot"], s["lines"]) for s in result["snapshots"]] == [("v1", 1), ("v2", 2)]
-    assert [(item["count"], item["examples"]) for item in result["limits"]] == [(1, ["side-1"])]
+    assert [(item["count"], item["examples"]) for item in result["limits"] if item["count"]] == [(1, ["side-1"])]
 
 
 def test_commits_to_be_ignored_do_not_make_lines_new(repo: Repo) -> None:
@@ -199,6 +199,37 @@ def test_dates_of_1970_and_2100_are_named_and_unknown(repo: Repo) -> None:
     assert any(item["count"] == 2 and "date" in item["what"] for item in result["limits"])
 
 
+def test_components_come_from_the_case_file(repo: Repo, tmp_path: Path) -> None:
+    repo.commit(
+        {"src/parse.c": "1\n2\n", "src/x.c": "1\n", "preventable.toml": '[components]\nparser = "src/p*"\n'}, Q1
+    )
+    bare = tmp_path / "bare"
+    subprocess.run(["git", "clone", "-q", "--bare", str(repo.path), str(bare)], check=True)
+    for path in (repo.path, bare):
+        result = lineage(path)
+        lines = {row["component"]: row["lines"] for row in result["results"] if row["language"] == "C"}
+        assert lines == {"parser": 2, "src": 1}
+        assert result["inputs"][1]["digest"].startswith("sha256:")
+    other = tmp_path / "other.toml"
+    other.write_text('[census]\ncomponents_from = "other"\n')
+    assert {row["component"] for row in lineage(repo.path, "--case", str(other))["results"]} == {"other"}
+    other.write_text('[census]\ncomponents_from = "maintainers"\n')
+    assert "MAINTAINERS" in lineage(repo.path, "--case", str(other), status=2)
+
+
+def test_components_by_cargo_package(repo: Repo) -> None:
+    repo.commit(
+        {
+            "a/Cargo.toml": '[package]\nname = "alpha"\n',
+            "a/src/x.rs": "1\n",
+            "preventable.toml": '[census]\ncomponents_from = "cargo"\n',
+        },
+        Q1,
+    )
+    rows = {row["component"] for row in lineage(repo.path)["results"] if row["language"] == "Rust"}
+    assert rows == {"alpha"}
+
+
 def test_several_roots_are_followed(repo: Repo) -> None:
     repo.commit({"a.c": "1\n"}, Q1)
     repo.git("checkout", "-q", "--orphan", "other")
@@ -230,39 +261,80 @@ def test_a_damaged_repository_is_an_error_not_a_crash(repo: Repo, revision: str)
     assert "git" in lineage(repo.path, status=3)
 
 
-def test_a_killed_run_goes_on_from_its_checkpoint(histories: ModuleType, tmp_path: Path) -> None:
+KILLED = (
+    "import os, signal, sys\n"
+    "from preventable.code.history import checkpoint\n"
+    "checkpoint.EVERY_SECONDS = 0.0\n"
+    "save = checkpoint.Checkpoint.save\n"
+    "def once(self, *rest):\n"
+    "    save(self, *rest)\n"
+    "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    "checkpoint.Checkpoint.save = once\n"
+    "from preventable.cli.main import main\n"
+    "sys.argv = ['preventable', *sys.argv[1:], '--format', 'json', '--quiet']\n"
+    "main()\n"
+)
+"""Runs a command that is killed once it has saved its state."""
+
+
+@pytest.mark.parametrize("name", ["lineage", "contributors", "origin"])
+def test_a_killed_run_goes_on_from_its_checkpoint(histories: ModuleType, tmp_path: Path, name: str) -> None:
     path = tmp_path / "repo"
     histories.Generator(5, steps=900, merge_share=0.45).write(path)
-    whole = lineage(path, "--fresh")
-    script = (
-        "import os, signal, sys\n"
-        "from preventable.code.history import checkpoint\n"
-        "checkpoint.EVERY_SECONDS = 0.0\n"
-        "save = checkpoint.Checkpoint.save\n"
-        "def once(self, *rest):\n"
-        "    save(self, *rest)\n"
-        "    os.kill(os.getpid(), signal.SIGKILL)\n"
-        "checkpoint.Checkpoint.save = once\n"
-        "from preventable.cli.main import main\n"
-        "sys.argv = ['preventable', 'lineage', sys.argv[1], '--format', 'json', '--quiet']\n"
-        "main()\n"
-    )
+    (path / "preventable.toml").write_text('[components]\nfirst = "f0*"\n')
+    command = [name, str(path)]
+    if name == "origin":
+        log = histories.git(path, "log", "--no-merges", "--format=%H", "--diff-filter=M").decode().split()
+        ranges = [
+            {"type": "GIT", "repo": "https://example.org/x", "events": [{"introduced": "0"}, {"fixed": commit}]}
+            for commit in log[:300:60]
+        ]
+        record = {"id": "X-1", "summary": "x", "affected": [{"ranges": ranges}], "modified": "2024-01-01T00:00:00Z"}
+        (tmp_path / "x.json").write_text(json.dumps([record]))
+        command += ["--advisories", str(tmp_path / "x.json")]
+    cache = tmp_path / "cache"
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            [sys.executable, "-c", arguments[0], *arguments[1:]]
+            if "\n" in arguments[0]
+            else [sys.executable, "-m", "preventable", *arguments, "--format", "json"],
+            capture_output=True,
+            check=False,
+            env=environment(cache),
+        )
+
+    whole = run(*command, "--fresh")
+    assert whole.returncode == 0, whole.stderr
+    assert list(cache.rglob("*.*")) == []
+    killed = run(KILLED, *command)
+    assert killed.returncode == -signal.SIGKILL
+    assert len(list(cache.rglob("*.replay"))) == 1
+    again = run(*command)
+    assert b"goes on from commit" in again.stderr
+    assert again.stdout == whole.stdout
+    assert list(cache.rglob("*.*")) == [], "nothing is left behind"
+    if name == "lineage":
+        assert {row["component"] for row in json.loads(whole.stdout)["results"]} >= {"first"}
+
+
+def test_a_saved_run_is_not_used_under_other_components(histories: ModuleType, tmp_path: Path) -> None:
+    path = tmp_path / "repo"
+    histories.Generator(5, steps=900, merge_share=0.45).write(path)
     cache = tmp_path / "cache"
     killed = subprocess.run(
-        [sys.executable, "-c", script, str(path)], capture_output=True, check=False, env=environment(cache)
+        [sys.executable, "-c", KILLED, "lineage", str(path)], capture_output=True, check=False, env=environment(cache)
     )
     assert killed.returncode == -signal.SIGKILL
-    saved = list(cache.rglob("*.replay"))
-    assert len(saved) == 1
+    (path / "preventable.toml").write_text('[components]\nfirst = "f0*"\n')
     again = subprocess.run(
         [sys.executable, "-m", "preventable", "lineage", str(path), "--format", "json"],
         capture_output=True,
         check=True,
         env=environment(cache),
     )
-    assert json.loads(again.stdout) == whole
-    assert b"goes on from commit" in again.stderr
-    assert not saved[0].exists()
+    assert b"goes on from commit" not in again.stderr
+    assert json.loads(again.stdout) == lineage(path, "--fresh")
 
 
 def test_an_interrupt_leaves_no_process_behind(histories: ModuleType, tmp_path: Path) -> None:

@@ -96,6 +96,15 @@ def test_a_shallow_clone_says_so(tmp_path: Path) -> None:
     assert [fix["outcome"] for fix in result["fixes"]] == ["estimated", "fix not in the repository"]
 
 
+def test_a_partial_clone_without_its_blobs_is_refused(tmp_path: Path) -> None:
+    ids = history(tmp_path / "whole")
+    git(tmp_path / "whole", "config", "uploadpack.allowFilter", "true")
+    git(tmp_path, "clone", "-q", "--bare", "--filter=blob:none", f"file://{tmp_path / 'whole'}", str(tmp_path / "part"))
+    status, _, said = run(tmp_path / "part", ("X-1", [ids[-1]]))
+    assert status == 3
+    assert "missing from this partial clone" in said
+
+
 def test_quiet_leaves_standard_error_empty_and_the_result_the_same(tmp_path: Path) -> None:
     ids = history(tmp_path / "repo")
     status, told, _ = run(tmp_path / "repo", ("A", [ids[3]]))

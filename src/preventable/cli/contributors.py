@@ -28,7 +28,15 @@ _FLAT = tuple(name for name in COLUMNS if name not in ("turnover", "withheld"))
     help="Languages whose common authors to count; by default C with Rust and the busiest four.",
 )
 @click.option("--names", is_flag=True, help="Show small counts too, and name people (in JSON).")
+@click.option("--component", help="Look at the files of one component alone ([components] of the case file).")
+@click.option(
+    "--case",
+    "case_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Case file; by default the preventable.toml beside the code or in the revision.",
+)
 @click.option("--workers", type=click.IntRange(1, 256), help="Processes; by default the number of cores.")
+@click.option("--fresh", is_flag=True, help="Do not go on from a run that was interrupted.")
 @output.format_option()
 @output.quiet_option()
 def command(
@@ -36,7 +44,10 @@ def command(
     revision: str,
     pairs: tuple[tuple[str, str], ...],
     names: bool,
+    component: str | None,
+    case_path: Path | None,
     workers: int | None,
+    fresh: bool,
     fmt: str,
     quiet: bool,
 ) -> None:
@@ -56,7 +67,18 @@ def command(
             bar = Progress("commits", total, quiet=quiet)
         bar.advance(steps)
 
-    found = count_contributors(repo, revision=revision, pairs=pairs, names=names, processes=workers, progress=progress)
+    found = count_contributors(
+        repo,
+        revision=revision,
+        pairs=pairs,
+        names=names,
+        component=component,
+        case=case_path,
+        processes=workers,
+        resume=not fresh,
+        progress=progress,
+    )
+    output.say_resumed(found.resumed_at, quiet=quiet)
     if bar is not None:
         bar.__exit__(None, None, None)
     for limit in found.limits:
@@ -75,8 +97,10 @@ def command(
         columns=COLUMNS if full else _FLAT,
         inputs=[{"location": str(repo), "revision": found.revision}],
         commits=found.commits,
+        component=component,
         pairs=msgspec.to_builtins(found.pairs),
         limits=msgspec.to_builtins(found.limits),
         smallest_shown=1 if names else 5,
         **more,
     )
+    raise SystemExit(1 if any(limit.partial for limit in found.limits) else 0)

@@ -45,6 +45,12 @@ COLUMNS = ("snapshot", "cohort", "language", "component", "lines", "lines_substa
     help="Compare every changed file without whitespace, or those where it likely matters; "
     "by default exact up to 20,000 commits.",
 )
+@click.option(
+    "--case",
+    "case_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Case file; by default the preventable.toml beside the code or in the revision.",
+)
 @click.option("--workers", type=click.IntRange(1, 256), help="Processes; by default the number of cores.")
 @click.option("--fresh", is_flag=True, help="Do not go on from a run that was interrupted.")
 @output.format_option()
@@ -56,6 +62,7 @@ def command(
     age: Age,
     ignore_revs_file: Path | None,
     exact: bool | None,
+    case_path: Path | None,
     workers: int | None,
     fresh: bool,
     fmt: str,
@@ -85,17 +92,17 @@ def command(
         age=age,
         exact=exact,
         ignore_revs=ignore_revs_file,
+        case=case_path,
         processes=workers,
         resume=not fresh,
         progress=progress,
     )
-    if lineage.resumed_at and not quiet:
-        click.echo(
-            f"preventable: note: this run goes on from commit {lineage.resumed_at:,} of an earlier one", err=True
-        )
+    output.say_resumed(lineage.resumed_at, quiet=quiet)
     if bar is not None:
         bar.__exit__(None, None, None)
     for limit in lineage.limits:
+        if not limit.count:
+            continue
         examples = f" ({', '.join(limit.examples)})" if limit.examples else ""
         click.echo(f"preventable: warning: {limit.count:,} × {limit.what}{examples}", err=True)
     rows = [
@@ -108,7 +115,10 @@ def command(
         fmt,
         kind="lineage",
         columns=COLUMNS,
-        inputs=[{"location": str(repo), "revision": lineage.revision, "digest": digest_of(lineage)}],
+        inputs=[
+            {"location": str(repo), "revision": lineage.revision, "digest": digest_of(lineage)},
+            *([msgspec.to_builtins(lineage.case)] if lineage.case else []),
+        ],
         age=age,
         **{
             name: msgspec.to_builtins(getattr(lineage, name))

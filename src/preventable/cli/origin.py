@@ -44,6 +44,7 @@ COLUMNS = ("advisory", "fix", "rank", "commit", "weight", "reason")
 )
 @click.option("--strict", is_flag=True, help="A record that cannot be read is an error.")
 @click.option("--workers", type=click.IntRange(1, 256), help="Processes; by default the number of cores.")
+@click.option("--fresh", is_flag=True, help="Do not go on from a run that was interrupted.")
 @output.format_option()
 @output.quiet_option()
 def command(
@@ -56,6 +57,7 @@ def command(
     most: int,
     strict: bool,
     workers: int | None,
+    fresh: bool,
     fmt: str,
     quiet: bool,
 ) -> None:
@@ -88,8 +90,10 @@ def command(
             named_origins=not ignore_named_commits,
             most=most,
             processes=workers,
+            resume=not fresh,
             progress=progress,
         )
+    output.say_resumed(result.resumed_at, quiet=quiet)
     for limit in result.limits:
         click.echo(f"preventable: warning: {limit}", err=True)
     left_out = [fix for fix in result.fixes if fix.outcome not in DONE]

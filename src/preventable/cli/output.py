@@ -125,3 +125,9 @@ def _cell(value: object) -> str:
     text = " ".join(str(v) for v in value) if isinstance(value, list | tuple) else str(value)
     # Control characters of untrusted text must not reach a terminal.
     return "".join(ch if ch.isprintable() else " " for ch in text)
+
+
+def say_resumed(commits: int, *, quiet: bool) -> None:
+    """Tell that a run went on from a saved one, if it did."""
+    if commits and not quiet:
+        click.echo(f"preventable: note: this run goes on from commit {commits:,} of an earlier one", err=True)

@@ -14,7 +14,9 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from preventable.code.history.checkpoint import Checkpoint
 from preventable.code.history.commits import read_commits
+from preventable.code.history.component_map import case_of, component_map
 from preventable.code.history.diffparse import Change
 from preventable.code.history.gitcall import Repository
 from preventable.code.history.languages import FAMILIES, OTHER, language_of
@@ -22,9 +24,10 @@ from preventable.code.history.people import People, read_people
 from preventable.code.history.periods import cohorts_of, period_snapshots, quarter_label
 from preventable.code.history.replay import Replay
 from preventable.code.history.tree import UNKNOWN, FileLines, Tree
+from preventable.errors import InputError
 from preventable.records import Estimate
 from preventable.stats.prevalence import wilson
-from preventable.studies.lineage import ALL, Limit
+from preventable.studies.lineage import ALL, Limit, history_limits
 
 SMALLEST = 5
 """Counts of people under this are withheld."""
@@ -89,6 +92,7 @@ class Contributors(msgspec.Struct, frozen=True):
 
     revision: str
     commits: int
+    resumed_at: int
     rows: tuple[QuarterRow, ...]
     pairs: tuple[PairRow, ...]
     people: tuple[PersonRow, ...]
@@ -104,13 +108,17 @@ def family_of(path: str) -> str:
 class _Holdings:
     """An observer: lines by author and language at chosen commits."""
 
-    def __init__(self, wanted: Collection[int], author: Sequence[int], people: int) -> None:
+    def __init__(
+        self, commits: Collection[int], author: Sequence[int], people: int, wanted: Callable[[str], bool]
+    ) -> None:
         self.before: frozenset[int] = frozenset()
-        self.after = frozenset(wanted)
+        self.after = frozenset(commits)
+        self._wanted = wanted
         self.lines: dict[int, dict[str, np.ndarray]] = {}
+        """Commit → language → lines by author."""
         self._author = np.asarray(author, dtype=np.int64)
         self._people = people
-        self._language: list[str] = []
+        self._language: list[str | None] = []
 
     def see_before(self, index: int, tree: Tree, changes: Sequence[Change]) -> None:
         """Nothing to see."""
@@ -118,17 +126,65 @@ class _Holdings:
     def see_after(self, index: int, tree: Tree) -> None:
         """Count lines by author."""
         for name in tree.paths.names[len(self._language) :]:
-            self._language.append(family_of(name.decode("utf-8", "replace")))
+            path = name.decode("utf-8", "replace")
+            self._language.append(family_of(path) if self._wanted(path) else None)
         parts: dict[str, list[array[int]]] = defaultdict(list)
         for number, lines in tree.items():
-            if isinstance(lines, FileLines):
-                parts[self._language[number]].append(lines.substantive)
+            language = self._language[number]
+            if isinstance(lines, FileLines) and language is not None:
+                parts[language].append(lines.substantive)
         held = {}
         for language, arrays in parts.items():
             indices = np.frombuffer(b"".join(arrays), dtype=np.uint32)
             indices = indices[indices != UNKNOWN]
             held[language] = np.bincount(self._author[indices], minlength=self._people)
         self.lines[index] = held
+
+    def state(self) -> bytes:
+        """For a checkpoint."""
+        saved = []
+        for index, held in self.lines.items():
+            for language, lines in held.items():
+                who = np.flatnonzero(lines)
+                saved.append((index, language, who.tobytes(), lines[who].tobytes()))
+        return msgspec.msgpack.encode(saved)
+
+    def restore(self, state: bytes, paths: Sequence[bytes]) -> bool:
+        """Take a saved state."""
+        del paths
+        for index, language, who, lines in msgspec.msgpack.decode(state, type=list[tuple[int, str, bytes, bytes]]):
+            held = np.zeros(self._people, dtype=np.int64)
+            held[np.frombuffer(who, dtype=np.int64)] = np.frombuffer(lines, dtype=np.int64)
+            self.lines.setdefault(index, {})[language] = held
+        return True
+
+
+class _Touched:
+    """Which languages each commit changed, in one component or all."""
+
+    def __init__(self, wanted: Callable[[str], bool]) -> None:
+        self.families: dict[int, set[str]] = defaultdict(set)
+        self._wanted = wanted
+        self._known: dict[bytes, str | None] = {}
+
+    def __call__(self, commit: int, name: bytes, _added: int, _removed: int) -> None:
+        """Note one changed file."""
+        if name not in self._known:
+            path = name.decode("utf-8", "replace")
+            self._known[name] = family_of(path) if self._wanted(path) else None
+        family = self._known[name]
+        if family is not None:
+            self.families[commit].add(family)
+
+    def state(self) -> bytes:
+        """For a checkpoint."""
+        return msgspec.msgpack.encode({commit: sorted(found) for commit, found in self.families.items()})
+
+    def restore(self, state: bytes, paths: Sequence[bytes]) -> bool:
+        """Take a saved state."""
+        del paths
+        self.families.update(msgspec.msgpack.decode(state, type=dict[int, set[str]]))
+        return True
 
 
 def count_contributors(
@@ -137,7 +193,10 @@ def count_contributors(
     revision: str = "HEAD",
     pairs: Sequence[tuple[str, str]] = (),
     names: bool = False,
+    component: str | None = None,
+    case: Path | None = None,
     processes: int | None = None,
+    resume: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> Contributors:
     """Count the people behind a history, per quarter and language.
@@ -148,36 +207,56 @@ def count_contributors(
         pairs: languages whose common authors are counted; by default C with Rust, and the pairs of the four
             programming languages with most authors.
         names: give up suppression, and name people.
+        component: look at the files of one component alone, see ``[components]`` of the case file.
+        case: the case file; by default the one beside the code or in the last commit.
         processes: shards; by default one per core.
+        resume: go on from a saved run.
         progress: called with commits just done and commits in all.
     Raises:
         RepositoryError: not a repository, or no commits.
+        InputError: no file was ever in the component.
     """
     repository = Repository(path)
     commits = read_commits(repository, revision)
+    limits = history_limits(repository, commits)
     people = read_people(repository, commits)
     quarters = list(cohorts_of(commits))
     snapshots = period_snapshots(commits, "quarter")
     authors = [c.author for c in people.of_commit]
-    holdings = _Holdings({s.commit for s in snapshots}, authors, len(people.names))
-    touched: dict[int, set[str]] = defaultdict(set)
-    families: dict[bytes, str] = {}
+    tip = commits.id(len(commits) - 1)
+    found = case_of(repository, tip, case) if component is not None else None
+    component_of = component_map(repository, tip, found)
 
-    def churn(commit: int, name: bytes, _added: int, _removed: int) -> None:
-        family = families.get(name)
-        if family is None:
-            family = families[name] = family_of(name.decode("utf-8", "replace"))
-        touched[commit].add(family)
+    def wanted(name: str) -> bool:
+        return component is None or component_of(name) == component
+
+    holdings = _Holdings({s.commit for s in snapshots}, authors, len(people.names), wanted)
+    counter = _Touched(wanted)
+    touched = counter.families
 
     def done(steps: int) -> None:
         if progress:
             progress(steps, len(commits))
 
-    Replay(repository, commits, substantive=True, observers=[holdings], churn=churn, processes=processes).run(done)
+    replay = Replay(repository, commits, substantive=True, observers=[holdings], churn=counter, processes=processes)
+    globs = found.digest if found and component else ""
+    key = ["contributors", repository.git_dir, tip, component or "", globs, *sorted(repository.shallow_commits())]
+    checkpoint = Checkpoint(key)
+    resumed_at = checkpoint.run(replay, [holdings, counter], resume=resume, done=done)
+    checkpoint.remove()
+    if component is not None and not touched:
+        raise InputError(
+            f"no file was ever in the component {component}",
+            file=found.file if found else None,
+            hint="`preventable lineage` lists the components",
+        )
     activity = _Activity(people, quarters, touched)
-    limits = []
     if people.bots:
         limits.append(Limit("programs by their name, not counted as people", len(people.bots)))
+    if replay.unknown_files:
+        limits.append(
+            Limit("files whose diff did not fit what was known of them", len(replay.unknown_files), partial=True)
+        )
     undated = sum(1 for index in touched if quarters[index] < 0)
     if undated:
         limits.append(Limit("commits without a plausible date, in no quarter", undated))
@@ -190,8 +269,9 @@ def count_contributors(
         if activity.commits.get((quarter, language))
     ]
     return Contributors(
-        revision=commits.id(len(commits) - 1),
+        revision=tip,
         commits=len(commits),
+        resumed_at=resumed_at,
         rows=tuple(rows),
         pairs=tuple(_pairs(activity, pairs, smallest)),
         people=tuple(_people(activity, people, held_at, snapshots[-1].ends)) if names and snapshots else (),

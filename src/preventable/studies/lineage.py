@@ -12,11 +12,12 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from preventable.code.components import map_components
-from preventable.code.history.checkpoint import Checkpoint
+from preventable.code.history.checkpoint import Checkpoint, Part
 from preventable.code.history.cohorts import ChurnByQuarter, CohortCounter, Groups
 from preventable.code.history.commits import Commits, read_commits
-from preventable.code.history.gitcall import Repository
+from preventable.code.history.component_map import case_of, component_map
+from preventable.code.history.following import FOLLOWED_PAIRS
+from preventable.code.history.gitcall import RENAME_LIMIT, Repository
 from preventable.code.history.languages import language_of
 from preventable.code.history.periods import (
     UNKNOWN_COHORT,
@@ -28,7 +29,6 @@ from preventable.code.history.periods import (
     tag_snapshots,
 )
 from preventable.code.history.replay import Observer, Replay
-from preventable.errors import RepositoryError
 from preventable.records import NotAvailable
 
 IGNORE_REVS_FILE = ".git-blame-ignore-revs"
@@ -106,11 +106,19 @@ class Limit(msgspec.Struct, frozen=True):
     """Whether lines are unknown because of it."""
 
 
+class CaseRead(msgspec.Struct, frozen=True):
+    """The case file that gave the components."""
+
+    location: str
+    digest: str
+
+
 class Lineage(msgspec.Struct, frozen=True):
     """The answer, see the parts."""
 
     revision: str
     commits: int
+    case: CaseRead | None
     merges: int
     resumed_at: int
     exact: bool
@@ -137,6 +145,7 @@ def trace_lineage(
     exact: bool | None = None,
     ignore_revs: Path | None = None,
     component_of: Callable[[str], str] | None = None,
+    case: Path | None = None,
     processes: int | None = None,
     checkpoint_directory: Path | None = None,
     resume: bool = True,
@@ -153,18 +162,20 @@ def trace_lineage(
         exact: see :class:`~preventable.code.history.replay.Replay`.
         ignore_revs: file of commits that the substantive age ignores; by default ``.git-blame-ignore-revs``
             of the last commit.
-        component_of: component of a path; by default its top directory.
+        component_of: component of a path; by default as the case file says, else its top directory.
+        case: the case file; by default the one beside the code or in the last commit.
         processes: shards; by default one per core.
         checkpoint_directory: where the run is saved now and then; by default the user's cache.
         resume: go on from a saved run.
-        observers: others who look at the same pass; a run with observers is not saved.
+        observers: others who look at the same pass; the run is saved if they are all of the kind
+            :class:`~preventable.code.history.checkpoint.Part`.
         progress: called with commits just done and commits in all.
     Raises:
         RepositoryError: not a repository, no commits, or objects are missing.
     """
     repository = Repository(path)
     commits = read_commits(repository, revision)
-    limits = list(_limits(repository, commits))
+    limits = history_limits(repository, commits)
     ignored, unmatched = _ignored(repository, commits, ignore_revs)
     if unmatched:
         limits.append(Limit("commits to be ignored that are not in this history", len(unmatched), _some(unmatched)))
@@ -177,7 +188,9 @@ def trace_lineage(
     if outside:
         limits.append(Limit("tags outside this history", len(outside), _some(outside)))
     quarters = period_snapshots(commits, "quarter")
-    groups = Groups(language_of, component_of or map_components({}))
+    tip = commits.id(len(commits) - 1)
+    found = None if component_of else case_of(repository, tip, case)
+    groups = Groups(language_of, component_of or component_map(repository, tip, found))
     substantive = age != "last-touched"
     wanted = {s.commit for s in snapshots} | {s.commit for s in quarters}
     counter = CohortCounter(wanted, cohorts, groups, substantive=substantive)
@@ -192,26 +205,30 @@ def trace_lineage(
         churn=churn,
         processes=processes,
     )
-    checkpoint = None
-    if not observers:
-        key = (repository.git_dir, commits.id(len(commits) - 1), every, age, str(replay.exact), *ignored, *sorted(cut))
-        if component_of is None:
-            checkpoint = Checkpoint(key, checkpoint_directory)
-    if checkpoint and resume:
-        checkpoint.restore(replay, counter, churn)
-    resumed_at = replay.next
-    if progress and resumed_at:
-        progress(resumed_at, len(commits))
 
     def done(steps: int) -> None:
         if progress:
             progress(steps, len(commits))
 
-    for _ in replay.steps(done):
-        if checkpoint and checkpoint.due():
-            checkpoint.save(replay, counter, churn)
-    if checkpoint:
+    parts: list[Part] = [counter, churn, *(o for o in observers if isinstance(o, Part))]
+    resumed_at = 0
+    if len(parts) == 2 + len(observers):
+        key = ["lineage", repository.git_dir, tip, every, age, str(replay.exact), *ignored, *sorted(cut)]
+        for observer in observers:
+            key += [type(observer).__qualname__, str(sorted(observer.before)), str(sorted(observer.after))]
+        checkpoint = Checkpoint(key, checkpoint_directory)
+        resumed_at = checkpoint.run(replay, parts, resume=resume, done=done)
         checkpoint.remove()
+    else:
+        replay.run(done)
+    limits.append(
+        Limit(
+            f"commits that lost and added so many files that only git's renames were followed (git compares at most "
+            f"{RENAME_LIMIT:,} of either; files that were split are followed up to {FOLLOWED_PAIRS:,} pairs)",
+            len(replay.capped),
+            tuple(map(commits.id, replay.capped[:EXAMPLES])),
+        )
+    )
     if replay.unknown_files:
         examples = _some([name.decode("utf-8", "backslashreplace") for _, name in replay.unknown_files])
         limits.append(
@@ -222,8 +239,9 @@ def trace_lineage(
         limits.append(Limit("lines of unknown age at the last snapshot", int(unknown_now), (), True))
     survival, half_life = _survival(counter, quarters, groups, age)
     return Lineage(
-        revision=commits.id(len(commits) - 1),
+        revision=tip,
         commits=len(commits),
+        case=None if found is None else CaseRead(found.file, found.digest),
         merges=commits.merges,
         resumed_at=resumed_at,
         exact=replay.exact,
@@ -250,7 +268,12 @@ def _some(names: Collection[str]) -> tuple[str, ...]:
     return tuple(sorted(names)[:EXAMPLES])
 
 
-def _limits(repository: Repository, commits: Commits) -> list[Limit]:
+def history_limits(repository: Repository, commits: Commits) -> list[Limit]:
+    """What bounds any answer from a history.
+
+    Raises:
+        RepositoryError: objects are missing.
+    """
     limits = []
     cut = repository.shallow_commits()
     if cut:
@@ -263,14 +286,7 @@ def _limits(repository: Repository, commits: Commits) -> list[Limit]:
                 True,
             )
         )
-    if repository.is_partial():
-        missing = repository.missing_objects(commits.id(len(commits) - 1))
-        if missing:
-            raise RepositoryError(
-                f"{missing:,} objects are missing from this partial clone",
-                file=str(repository.path),
-                hint="Get them with `git fetch --refetch --no-filter`, or clone without --filter",
-            )
+    repository.require_objects(commits.id(len(commits) - 1))
     replaced = repository.replaced()
     if replaced:
         limits.append(Limit("replace refs and grafts change the history that git shows", replaced))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
@@ -14,6 +13,7 @@ from typing import Literal, Protocol
 import msgspec
 import numpy as np
 
+from preventable.code.history.checkpoint import Checkpoint
 from preventable.code.history.commits import Commits, read_commits
 from preventable.code.history.gitcall import Repository
 from preventable.code.history.replay import Replay
@@ -83,6 +83,7 @@ class Origins(msgspec.Struct, frozen=True):
     limits: tuple[str, ...]
     tip: str
     commits: int
+    resumed_at: int
 
 
 class _Task(msgspec.Struct, frozen=True):
@@ -103,6 +104,7 @@ def find_origins(
     named_origins: bool = True,
     most: int = 20,
     processes: int | None = None,
+    resume: bool = True,
     progress: ProgressCall | None = None,
 ) -> Origins:
     """Candidates for the commit that brought each fault, for every fixing commit of the advisories.
@@ -115,6 +117,7 @@ def find_origins(
         named_origins: an introducing commit that the advisory names stands, with weight 1.
         most: candidates listed per fix.
         processes: shards of the replay; by default one per core.
+        resume: go on from a saved run.
         progress: called with the number of commits just replayed, and with their total.
     Raises:
         RepositoryError: git refuses, or the repository has no commits.
@@ -123,7 +126,9 @@ def find_origins(
     tasks, fixes = _tasks(repository, commits, advisories, named_origins)
     open_tasks = [task for task in tasks if task.introduced is None]
     limits = _limits(repository, commits)
+    repository.require_objects(commits.id(len(commits) - 1))
     candidates: list[Candidate] = []
+    resumed_at = 0
     for task in tasks:
         if task.introduced is not None:
             candidates.append(_named(commits, task))
@@ -131,10 +136,18 @@ def find_origins(
     if open_tasks:
         found = read_fixes(repository, commits, [task.fix for task in open_tasks])
         attribution = Attribution(found)
-        with tempfile.TemporaryDirectory(prefix="preventable-") as directory:
-            replay = Replay(repository, commits, observers=[attribution], text=directory, processes=processes)
-            replay.run(None if progress is None else partial(progress, total=len(commits)))
-            corpus = Corpus(directory, len(commits))
+        key = ["origin", repository.git_dir, commits.id(len(commits) - 1), str(sorted(found))]
+        checkpoint = Checkpoint([*key, *sorted(repository.shallow_commits())])
+        directory = checkpoint.directory_for_text()
+        replay = Replay(repository, commits, observers=[attribution], text=directory, processes=processes)
+        resumed_at = checkpoint.run(
+            replay,
+            [attribution],
+            resume=resume,
+            done=None if progress is None else partial(progress, total=len(commits)),
+        )
+        corpus = Corpus(directory, len(commits))
+        checkpoint.remove()
         if replay.unknown_files:
             limits.append(f"{len(replay.unknown_files)} files had a past that does not fit their diffs")
         del replay
@@ -161,6 +174,7 @@ def find_origins(
         tuple(limits),
         commits.id(len(commits) - 1),
         len(commits),
+        resumed_at,
     )
 
 
@@ -230,8 +244,6 @@ def _limits(repository: Repository, commits: Commits) -> list[str]:
     limits = []
     if repository.shallow_commits():
         limits.append("the clone is shallow: faults older than its first commits cannot be dated")
-    if repository.is_partial():
-        limits.append("the clone is partial: objects may be missing")
     if replaced := repository.replaced():
         limits.append(f"{replaced} replace refs or grafts change the history that git shows")
     if commits.odd:

@@ -1,6 +1,6 @@
 """The words of the source code that each commit added, read from the diffs of a replay as they pass.
 
-A shard collects them from the very diffs it parses anyway and writes them to one file at its end; the parts
+A shard collects them from the very diffs it parses anyway and writes a file for every chunk; the parts
 are put together by :mod:`preventable.code.origin.corpus`. Only the standard library: it runs in every shard.
 
 Added lines of one hunk are cut into pieces of :data:`PIECE_LINES`, so that a commit that adds a whole file
@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import marshal
 import re
-import zlib
 from array import array
 from pathlib import Path
+from zlib import crc32
 
 PIECE_LINES = 10
 """Added lines per piece."""
@@ -53,12 +53,15 @@ def is_code(path: bytes) -> bool:
     return path.lower().endswith(CODE_SUFFIXES) and not _ASIDE.search(path)
 
 
+_BLANKS = b" \t\r\x0b\x0c"
+
+
 def line_key(line: bytes) -> int | None:
     """A number for the text of a line whatever its whitespace; None when the line says too little."""
     bare = b"".join(line.split())
     if len(bare) < SHORTEST_LINE:
         return None
-    return zlib.crc32(bare) << 16 | (len(bare) & 0xFFFF)
+    return crc32(bare) << 16 | (len(bare) & 0xFFFF)
 
 
 _FUNCTION = re.compile(rb"([A-Za-z_][\w:~]*)\s*\(")
@@ -79,8 +82,19 @@ def function_name(context: bytes) -> bytes:
     return names[-1] if names else b""
 
 
+class _Vocabulary(dict[bytes, int]):
+    """Words as numbers in order of first appearance; those that every file has are -1."""
+
+    def __init__(self) -> None:
+        super().__init__(dict.fromkeys(KEYWORDS, -1))
+
+    def __missing__(self, word: bytes) -> int:
+        number = self[word] = len(self) - len(KEYWORDS)
+        return number
+
+
 class AddedText:
-    """What one shard saw.
+    """What one chunk of commits added.
 
     ``pieces``: commit, function, path of each; ``words[starts[i]:starts[i + 1]]`` are the distinct words of
     piece i. ``lines``: key and commit of each added line. ``files``: commit, path, old path plus one (0: the
@@ -89,8 +103,7 @@ class AddedText:
 
     def __init__(self) -> None:
         self._names: dict[bytes, int] = {}
-        self._vocabulary: dict[bytes, int] = dict.fromkeys(KEYWORDS, -1)
-        self._count = 0
+        self._vocabulary = _Vocabulary()
         self.pieces: array[int] = array("I")
         self.starts: array[int] = array("I", (0,))
         self.words: array[int] = array("I")
@@ -124,19 +137,13 @@ class AddedText:
             for start in range(0, len(added), PIECE_LINES):
                 lines = added[start : start + PIECE_LINES]
                 self.pieces.extend((commit, function, path_number))
-                for word in set(IDENTIFIER.findall(b"\n".join(lines))):
-                    number = vocabulary.get(word)
-                    if number is None:
-                        number = vocabulary[word] = self._count
-                        self._count += 1
-                    if number >= 0:
-                        self.words.append(number)
+                found = dict.fromkeys(IDENTIFIER.findall(b"\n".join(lines)))  # each once, in order
+                self.words.extend([number for word in found if (number := vocabulary[word]) >= 0])
                 self.starts.append(len(self.words))
-                for line in lines:
-                    key = line_key(line)
-                    if key is not None:
-                        self.line_keys.append(key)
-                        self.line_commits.append(commit)
+            bare = b"\n".join(added).translate(None, _BLANKS).split(b"\n")
+            keys = [crc32(line) << 16 | (len(line) & 0xFFFF) for line in bare if len(line) >= SHORTEST_LINE]
+            self.line_keys.extend(keys)
+            self.line_commits.extend(array("I", (commit,)) * len(keys))
         self.files.extend((commit, path_number, 0 if old is None else self._name(old) + 1, total))
 
     def save(self, path: str) -> None:

@@ -1,53 +1,65 @@
 """A replay on disk, so that a killed run goes on where it was.
 
 One file, written whole and then renamed into place. It is named after everything that the replay depends
-on (repository, last commit, options, version); a file that is damaged or of another version is ignored.
+on (repository, last commit, options, version); a file that is damaged or of another version is ignored. It
+holds the state of the replay and of everything that counts along with it (:class:`Part`). The words that the
+shards write (:mod:`preventable.code.history.addedtext`) stay in a directory beside it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import sys
+import tempfile
 import time
 from array import array
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import msgspec
-import numpy as np
 import platformdirs
 
-from preventable.code.history.cohorts import ChurnByQuarter, CohortCounter, SnapshotCount
 from preventable.code.history.replay import Replay
 from preventable.code.history.tree import BinaryFile, FileLines, Paths, Tree
 from preventable.records import METHOD_VERSION
 
-VERSION = f"1 {METHOD_VERSION} {sys.byteorder}"
+VERSION = f"2 {METHOD_VERSION} {sys.byteorder}"
 EVERY_SECONDS = 10.0
 
 _Lines = tuple[int, int] | int
 """Two numbers of arrays, or a number of a binary file."""
 
 
-class _Count(msgspec.Struct, array_like=True):
-    commit: int
-    shape: tuple[int, int]
-    touched: bytes
-    substantive: bytes
-    files: int
-    binary_files: int
+@runtime_checkable
+class Part(Protocol):
+    """Something that counts along with a replay and can be saved with it."""
+
+    def state(self) -> bytes:
+        """All it has counted."""
+
+    def restore(self, state: bytes, paths: Sequence[bytes]) -> bool:
+        """Take what :meth:`state` gave; ``paths`` are those of the replay, by number.
+
+        Returns:
+            False when it does not fit, with nothing changed; who may say so comes first among the parts.
+        """
 
 
 class _Saved(msgspec.Struct):
     version: str
     next: int
     paths: list[bytes]
-    arrays: list[bytes]
+    arrays: list[memoryview]
     binaries: list[tuple[_Lines | None, int, tuple[bytes, bytes] | None]]
     trees: dict[int, list[tuple[int, _Lines]]]
     unknown_files: list[tuple[int, bytes]]
-    counts: list[_Count]
-    churn: list[tuple[int, str, int, int]]
+    capped: list[int]
+    parts: list[bytes]
+    text: str
+    """Name of the directory of words, or empty."""
 
 
 class Checkpoint:
@@ -58,35 +70,57 @@ class Checkpoint:
         directory: by default the user's cache directory.
     """
 
-    def __init__(self, key: tuple[str, ...], directory: Path | None = None) -> None:
-        digest = hashlib.sha256("\0".join((VERSION, *key)).encode("utf-8", "surrogateescape")).hexdigest()[:32]
-        folder = directory or Path(platformdirs.user_cache_dir("preventable")) / "replay"
-        self.path = folder / f"{digest}.replay"
+    def __init__(self, key: Sequence[str], directory: Path | None = None) -> None:
+        self._digest = hashlib.sha256("\0".join((VERSION, *key)).encode("utf-8", "surrogateescape")).hexdigest()[:32]
+        self._folder = directory or Path(platformdirs.user_cache_dir("preventable")) / "replay"
+        self.path = self._folder / f"{self._digest}.replay"
+        self._text: Path | None = None
         self._saved = time.monotonic()
         self._works = True
 
-    def due(self) -> bool:
-        """Whether it is time to save again."""
-        return self._works and time.monotonic() - self._saved >= EVERY_SECONDS
+    def run(
+        self, replay: Replay, parts: Sequence[Part], *, resume: bool = True, done: Callable[[int], None] | None = None
+    ) -> int:
+        """Replay to the end, saving now and then.
 
-    def save(self, replay: Replay, counter: CohortCounter, churn: ChurnByQuarter) -> None:
+        Args:
+            replay: a fresh one.
+            parts: what counts along with it.
+            resume: go on from a saved state.
+            done: called with the number of commits that were just applied, or were when the state was saved.
+        Returns:
+            The index of the first commit that was not in the saved state: 0 without one.
+        """
+        if resume:
+            self._restore(replay, parts)
+        self._sweep()
+        resumed_at = replay.next
+        if done and resumed_at:
+            done(resumed_at)
+        for _ in replay.steps(done):
+            if self._works and time.monotonic() - self._saved >= EVERY_SECONDS:
+                self.save(replay, parts)
+        return resumed_at
+
+    def directory_for_text(self) -> str:
+        """A directory for the words that shards write; it survives a kill, and :meth:`remove` takes it away."""
+        text = self._folder / f"{self._digest}.{os.getpid()}.text"
+        try:
+            shutil.rmtree(text, ignore_errors=True)
+            text.mkdir(parents=True)
+        except OSError:
+            self._works = False
+            text = Path(tempfile.mkdtemp(prefix="preventable-"))
+        self._text = text
+        return str(text)
+
+    def save(self, replay: Replay, parts: Sequence[Part]) -> None:
         """Write the state of a replay between two commits. A full or read-only disk is no reason to stop."""
         packer = _Packer()
         trees = {
             index: [(number, packer.lines(lines)) for number, lines in tree.items()]
             for index, tree in replay.held().items()
         }
-        counts = [
-            _Count(
-                commit,
-                (c.touched.shape[0], c.touched.shape[1]),
-                c.touched.tobytes(),
-                c.substantive.tobytes(),
-                c.files,
-                c.binary_files,
-            )
-            for commit, c in counter.counts.items()
-        ]
         saved = _Saved(
             VERSION,
             replay.next,
@@ -95,12 +129,13 @@ class Checkpoint:
             packer.binaries,
             trees,
             replay.unknown_files,
-            counts,
-            [(quarter, language, *cell) for (quarter, language), cell in churn.counts.items()],  # type: ignore[misc]  # a cell has two members
+            replay.capped,
+            [part.state() for part in parts],
+            self._text.name if self._text else "",
         )
         partial = self.path.with_suffix(f".{os.getpid()}.partial")
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._folder.mkdir(parents=True, exist_ok=True)
             partial.write_bytes(msgspec.msgpack.encode(saved))
             partial.replace(self.path)
         except OSError:
@@ -108,32 +143,66 @@ class Checkpoint:
             self._works = False
         self._saved = time.monotonic()
 
-    def restore(self, replay: Replay, counter: CohortCounter, churn: ChurnByQuarter) -> bool:
-        """Put a saved state into a fresh replay; False when there is none that fits."""
+    def remove(self) -> None:
+        """The replay is complete, and its words have been read."""
+        self.path.unlink(missing_ok=True)
+        if self._text is not None:
+            shutil.rmtree(self._text, ignore_errors=True)
+
+    def _restore(self, replay: Replay, parts: Sequence[Part]) -> None:
+        """Put a saved state into a fresh replay if there is one that fits."""
         try:
             saved = msgspec.msgpack.decode(self.path.read_bytes(), type=_Saved)
-            if saved.version != VERSION:
-                return False
+            if saved.version != VERSION or len(saved.parts) != len(parts) or bool(saved.text) != bool(self._text):
+                return
             paths, trees = _unpack(saved)
-            counts = {c.commit: _count(c) for c in saved.counts}
-        except (OSError, msgspec.DecodeError, ValueError, IndexError):
+            if saved.text and not self._take_text(saved):
+                return
+            if not all(part.restore(state, saved.paths) for part, state in zip(parts, saved.parts, strict=True)):
+                return
+        except (OSError, msgspec.DecodeError, msgspec.ValidationError, ValueError, IndexError):
+            return
+        replay.resume(saved.next, paths, trees, saved.unknown_files, saved.capped)
+
+    def _take_text(self, saved: _Saved) -> bool:
+        """Take over the words of a run that is dead; those of commits not yet applied will be written again."""
+        theirs = self._folder / saved.text
+        if self._text is None or _lives(theirs) or not theirs.is_dir():
             return False
-        replay.resume(saved.next, paths, trees, saved.unknown_files)
-        counter.groups.of_paths(paths.names)
-        counter.counts.update(counts)
-        churn.counts.update({(quarter, language): [a, r] for quarter, language, a, r in saved.churn})
+        self._text.rmdir()
+        theirs.rename(self._text)
+        for file in self._text.iterdir():
+            if int(file.name) >= saved.next:
+                file.unlink()
         return True
 
-    def remove(self) -> None:
-        """The replay is complete."""
-        self.path.unlink(missing_ok=True)
+    def _sweep(self) -> None:
+        """Take away what dead runs of the same replay left."""
+        for left in self._folder.glob(f"{self._digest}.*.text"):
+            if left != self._text and not _lives(left):
+                shutil.rmtree(left, ignore_errors=True)
+
+
+def _lives(text: Path) -> bool:
+    """Whether the run that a directory of words belongs to is another one that still runs."""
+    number = int(text.name.split(".")[1])
+    if number == os.getpid():
+        return False
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 class _Packer:
     """Arrays and binary files once each, however many trees share them."""
 
     def __init__(self) -> None:
-        self.arrays: list[bytes] = []
+        self.arrays: list[memoryview] = []
+        """Not copied: the arrays of a large tree are most of the memory."""
         self.binaries: list[tuple[_Lines | None, int, tuple[bytes, bytes] | None]] = []
         self._seen: dict[int, int] = {}
 
@@ -159,7 +228,7 @@ class _Packer:
         number = self._seen.get(id(values))
         if number is None:
             number = self._seen[id(values)] = len(self.arrays)
-            self.arrays.append(values.tobytes())
+            self.arrays.append(memoryview(values).cast("B"))
         return number
 
 
@@ -185,9 +254,3 @@ def _unpack(saved: _Saved) -> tuple[Paths, dict[int, Tree]]:
         for number, packed in files:
             trees[index].set(number, lines(packed))
     return paths, trees
-
-
-def _count(saved: _Count) -> SnapshotCount:
-    touched = np.frombuffer(saved.touched, dtype=np.int64).reshape(saved.shape)
-    substantive = np.frombuffer(saved.substantive, dtype=np.int64).reshape(saved.shape)
-    return SnapshotCount(touched, substantive, saved.files, saved.binary_files)

@@ -6,6 +6,7 @@ from array import array
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -27,11 +28,12 @@ class Groups:
         self._component_of = component_of
         self.pairs: list[tuple[str, str]] = []
         self._numbers: dict[tuple[str, str], int] = {}
-        self._of_path: array[int] = array("I")
+        self.known: array[int] = array("I")
+        """The group of every path seen so far, by path number."""
 
     def of_paths(self, names: Sequence[bytes]) -> array[int]:
         """The group of every path, by path number; ``names`` may only have grown since the last call."""
-        known = self._of_path
+        known = self.known
         for raw in names[len(known) :]:
             name = raw.decode("utf-8", "backslashreplace")
             pair = (self._language_of(name), self._component_of(name))
@@ -43,6 +45,21 @@ class Groups:
         return known
 
 
+class _SavedCount(msgspec.Struct, array_like=True):
+    commit: int
+    shape: tuple[int, int]
+    touched: tuple[bytes, bytes]
+    substantive: tuple[bytes, bytes]
+    files: int
+    binary_files: int
+
+
+class _SavedCohorts(msgspec.Struct, array_like=True):
+    pairs: list[tuple[str, str]]
+    of_path: bytes
+    counts: list[_SavedCount]
+
+
 class SnapshotCount:
     """What one commit holds. Most cohorts have no lines in most groups: only the others are stored.
 
@@ -52,11 +69,27 @@ class SnapshotCount:
     """
 
     def __init__(self, touched: Counts, substantive: Counts, files: int, binary_files: int) -> None:
-        self._shape = touched.shape
+        self._shape: tuple[int, int] = (touched.shape[0], touched.shape[1])
         self._touched = _sparse(touched)
         self._substantive = self._touched if substantive is touched else _sparse(substantive)
         self.files = files
         self.binary_files = binary_files
+
+    def packed(self, commit: int) -> _SavedCount:
+        """For a checkpoint."""
+        return _SavedCount(
+            commit, self._shape, _bytes(self._touched), _bytes(self._substantive), self.files, self.binary_files
+        )
+
+    @classmethod
+    def unpacked(cls, saved: _SavedCount) -> SnapshotCount:
+        """What :meth:`packed` made."""
+        self = cls.__new__(cls)
+        self._shape = saved.shape
+        self._touched = _arrays(saved.touched)
+        self._substantive = _arrays(saved.substantive)
+        self.files, self.binary_files = saved.files, saved.binary_files
+        return self
 
     @property
     def touched(self) -> Counts:
@@ -76,6 +109,14 @@ def _sparse(counts: Counts) -> _Sparse:
     flat = counts.ravel()
     where = np.flatnonzero(flat)
     return where.astype(np.uint32), flat[where].astype(np.uint32)
+
+
+def _bytes(sparse: _Sparse) -> tuple[bytes, bytes]:
+    return sparse[0].tobytes(), sparse[1].tobytes()
+
+
+def _arrays(saved: tuple[bytes, bytes]) -> _Sparse:
+    return np.frombuffer(saved[0], dtype=np.uint32), np.frombuffer(saved[1], dtype=np.uint32)
 
 
 def _dense(sparse: _Sparse, shape: tuple[int, ...]) -> Counts:
@@ -129,6 +170,20 @@ class CohortCounter:
             counted, self._count(substantive) if self._substantive else counted, files, binary
         )
 
+    def state(self) -> bytes:
+        """For a checkpoint."""
+        counts = [count.packed(commit) for commit, count in self.counts.items()]
+        return msgspec.msgpack.encode(_SavedCohorts(self.groups.pairs, self.groups.known.tobytes(), counts))
+
+    def restore(self, state: bytes, paths: Sequence[bytes]) -> bool:
+        """Take a saved state; False, and nothing is taken, when paths fall into other groups now."""
+        saved = msgspec.msgpack.decode(state, type=_SavedCohorts)
+        here = self.groups.of_paths(paths)[: len(saved.of_path) // 4]
+        if here.tobytes() != saved.of_path or self.groups.pairs[: len(saved.pairs)] != saved.pairs:
+            return False
+        self.counts = {count.commit: SnapshotCount.unpacked(count) for count in saved.counts}
+        return True
+
     def _count(self, arrays: dict[int, list[array[int]]]) -> Counts:
         counts = np.zeros((len(self.groups.pairs), self.width), dtype=np.int64)
         for group, parts in arrays.items():
@@ -157,6 +212,17 @@ class ChurnByQuarter:
         self._languages: dict[bytes, str] = {}
         self.counts: dict[tuple[int, str], list[int]] = {}
         """(quarter, language) → [lines added, lines removed]."""
+
+    def state(self) -> bytes:
+        """For a checkpoint."""
+        return msgspec.msgpack.encode([(*key, *cell) for key, cell in self.counts.items()])
+
+    def restore(self, state: bytes, paths: Sequence[bytes]) -> bool:
+        """Take a saved state."""
+        del paths
+        saved = msgspec.msgpack.decode(state, type=list[tuple[int, str, int, int]])
+        self.counts = {(quarter, language): [added, removed] for quarter, language, added, removed in saved}
+        return True
 
     def __call__(self, commit: int, path: bytes, added: int, removed: int) -> None:
         language = self._languages.get(path)

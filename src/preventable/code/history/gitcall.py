@@ -7,28 +7,36 @@ everywhere and nothing of the repository is executed.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Self
 
 from preventable.errors import RepositoryError
+
+RENAME_LIMIT = 1000
+"""Lost and new files of a commit among which git looks for renames: what git blame and git log use."""
 
 SAFE = (
     "core.bare=true",  # no attributes from a work tree
     "core.quotePath=false",
     "core.fsmonitor=false",
     "core.attributesFile=" + os.devnull,
-    "core.packedGitWindowSize=4m",
-    "core.packedGitLimit=24m",
-    "core.deltaBaseCacheLimit=40m",
-    "diff.renameLimit=1000",  # what git blame and git log use
+    "core.packedGitWindowSize=1m",
+    "core.packedGitLimit=16m",
+    "core.deltaBaseCacheLimit=48m",
+    f"diff.renameLimit={RENAME_LIMIT}",
     "log.showSignature=false",
 )
 
 SPARING = ("core.packedGitWindowSize=1m", "core.packedGitLimit=8m", "core.deltaBaseCacheLimit=8m")
 """For calls that run beside the one that does most of the work."""
+
+
+PIPE_BYTES = 1 << 18
 
 
 class Repository:
@@ -133,9 +141,11 @@ class Repository:
 
     def start(self, *arguments: str, stdin: IO[bytes]) -> subprocess.Popen[bytes]:
         """Start a git call that reads ``stdin`` (a file) and is read from its ``stdout``."""
-        return subprocess.Popen(
+        process = subprocess.Popen(
             self.command(*arguments), stdin=stdin, stdout=subprocess.PIPE, env=_environment(self._more)
         )
+        widen(process.stdout)
+        return process
 
     def resolve(self, revision: str) -> str:
         """The commit id a revision names.
@@ -168,6 +178,20 @@ class Repository:
         found = self.try_run("config", "--get-regexp", r"^remote\..*\.promisor$")
         return bool(found and b"true" in found)
 
+    def require_objects(self, revision: str) -> None:
+        """Refuse a partial clone that lacks objects of a history; git would fetch them one by one.
+
+        Raises:
+            RepositoryError: objects are missing.
+        """
+        missing = self.missing_objects(revision) if self.is_partial() else 0
+        if missing:
+            raise RepositoryError(
+                f"{missing:,} objects are missing from this partial clone",
+                file=str(self.path),
+                hint="Get them with `git fetch --refetch --no-filter`, or clone without --filter",
+            )
+
     def missing_objects(self, revision: str) -> int:
         """Number of objects of a history that are not here."""
         listing = self.run("rev-list", "--objects", "--missing=print", revision, "--")
@@ -184,6 +208,13 @@ class Repository:
         return replaced
 
 
+def widen(pipe: IO[bytes] | None) -> None:
+    """Let a pipe hold more, where the system knows how: its two ends wake each other less often."""
+    if pipe is not None and hasattr(fcntl, "F_SETPIPE_SZ"):
+        with suppress(OSError):  # only so much is granted to one user
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+
+
 def _environment(more: Mapping[str, str]) -> dict[str, str]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k == "GIT_CONFIG_GLOBAL"}
     environment.update(
@@ -191,7 +222,8 @@ def _environment(more: Mapping[str, str]) -> dict[str, str]:
     )
     # Diffs allocate and free whole files: keep the memory instead of giving it back each time.
     environment.setdefault("MALLOC_TOP_PAD_", "1048576")
-    environment.setdefault("MALLOC_TRIM_THRESHOLD_", "8388608")
+    environment.setdefault("MALLOC_TRIM_THRESHOLD_", "33554432")
+    environment.setdefault("MALLOC_MMAP_THRESHOLD_", "33554432")
     environment.update(more)
     return environment
 

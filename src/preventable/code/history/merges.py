@@ -6,12 +6,15 @@ from collections.abc import Iterable, Sequence
 from typing import IO
 
 from preventable.code.history.diffparse import Weave, parse_weave, unquote
+from preventable.code.history.gitcall import Repository
 from preventable.code.history.sections import Lookahead
 from preventable.errors import RepositoryError
 
 COMBINED = ("-U1", "-c", "--combined-all-paths")
 """One line of context: without it git leaves out the line that lost lines stand before, and miscounts."""
 RAW = ("diff-tree", "--stdin", "-r", "--raw", "--no-renames", "--no-abbrev", "--always")
+
+WOVEN = ("diff-tree", "--stdin", "-r", "-c", "--raw", "--no-renames", "--no-abbrev")
 
 Diffs = Iterable[tuple[int, bytes]]
 """Position of a commit and the diff of one of its files, in order."""
@@ -20,6 +23,26 @@ Diffs = Iterable[tuple[int, bytes]]
 def compared(parents: Sequence[bytes]) -> Sequence[bytes]:
     """The parents a merge is compared with: with two, what is not as in the first is as in the second."""
     return parents if len(parents) > 2 else parents[:1]
+
+
+def weaving(repository: Repository, merges: Sequence[bytes]) -> dict[bytes, bool]:
+    """The merges that leave a file unlike that of every parent, from their trees alone.
+
+    Most merges do not, and need no diff of contents.
+
+    Returns:
+        merge → whether such a file is absent from a parent, so that its ancestor there may have another name.
+    """
+    found: dict[bytes, bool] = {}
+    commit = b""
+    for line in repository.run(*WOVEN, stdin=b"\n".join(merges) + b"\n").splitlines():
+        if not line.startswith(b":"):
+            commit = line
+            continue
+        status = line.partition(b"\t")[0].rpartition(b" ")[2]
+        if status.strip(b"D"):
+            found[commit] = found.get(commit, False) or b"A" in status
+    return found
 
 
 class RawMerges:

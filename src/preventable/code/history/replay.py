@@ -28,9 +28,13 @@ from preventable.code.history.diffparse import (
     Weave,
     parse_edits,
 )
+from preventable.code.history.following import FOLLOWED_PAIRS
 from preventable.code.history.gitcall import Repository
 from preventable.code.history.shards import frames
 from preventable.code.history.tree import UNKNOWN, BinaryFile, FileLines, Paths, Tree
+
+FEWEST_CAPPED = int(2 * FOLLOWED_PAIRS**0.5)
+"""Fewer changes than this have fewer pairs of lost and new files."""
 
 
 class Observer(Protocol):
@@ -104,6 +108,8 @@ class Replay:
         """Index of the first commit that is not applied yet."""
         self.unknown_files: list[tuple[int, bytes]] = []
         """Files whose diff did not fit the replayed state: their lines are unknown from that commit on."""
+        self.capped: list[int] = []
+        """Commits that lost and added so many files that only git's own renames are followed there."""
         self._churn = churn
         self._processes = processes
         self._text = text
@@ -174,8 +180,16 @@ class Replay:
         """The states that later commits still need, by commit; complete between two steps only."""
         return self._trees
 
-    def resume(self, start: int, paths: Paths, trees: dict[int, Tree], unknown_files: list[tuple[int, bytes]]) -> None:
-        """Go on from a saved state: what :attr:`next`, :attr:`paths` and :meth:`held` were then."""
+    def resume(
+        self,
+        start: int,
+        paths: Paths,
+        trees: dict[int, Tree],
+        unknown_files: list[tuple[int, bytes]],
+        capped: list[int],
+    ) -> None:
+        """Go on from a saved state: what :attr:`next`, :attr:`paths`, :meth:`held` and so on were then."""
+        self.capped = capped
         self.next, self.paths, self._trees, self.unknown_files = start, paths, trees, unknown_files
         for index in range(start):
             for parent in self.commits.parents(index):
@@ -230,6 +244,10 @@ class Replay:
         number_of = self.paths.number
         churn = self._churn
         one = array("I", (index,))
+        if len(changes) > FEWEST_CAPPED and index not in self.capped[-1:]:
+            lost = sum(change[0] is None for change in changes)
+            if lost * sum(change[1] is None for change in changes) > FOLLOWED_PAIRS:
+                self.capped.append(index)
         for path, old, edits, spaced, blobs, kind in changes:
             before: FileLines | BinaryFile | None = None
             old_number = -1

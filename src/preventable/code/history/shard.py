@@ -13,11 +13,15 @@ path that is gone; ``weaves_w`` are its weaves with whitespace ignored.
 
 from __future__ import annotations
 
+import gc
+import io
 import marshal
+import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import IO, Any
 
 from preventable.code.history.addedtext import AddedText
@@ -25,7 +29,7 @@ from preventable.code.history.binaries import Binaries
 from preventable.code.history.diffparse import FILE, Change, Weave, parse_change
 from preventable.code.history.following import Follower
 from preventable.code.history.gitcall import Repository
-from preventable.code.history.merges import COMBINED, RAW, MergeReader, RawMerges, compared
+from preventable.code.history.merges import COMBINED, RAW, MergeReader, RawMerges, compared, weaving
 from preventable.code.history.respacing import Respacer
 from preventable.code.history.sections import Lookahead, Sections
 from preventable.errors import RepositoryError
@@ -55,25 +59,16 @@ def run_shard(plan: Mapping[str, Any], out: IO[bytes]) -> None:
         plan: ``git_dir``; ``chunks``: end, start and the ids of the commits between; ``parents``: merge id →
             ids of its parents; ``whitespace``: also compare without whitespace; ``exact``: every changed
             file, not only where it likely matters; ``ignored``: ids to be ignored;
-            ``text``: a file for the words of the code that was added, or None.
+            ``text``: a directory for the words of the code that was added, or None.
         out: where frames go.
     """
     repository = Repository.at_git_dir(plan["git_dir"])
     parents: dict[bytes, list[bytes]] = plan["parents"]
     chunks: list[tuple[int, int, list[bytes]]] = plan["chunks"]
     ids = [commit for _, _, commits in chunks for commit in commits]
-    merges = [commit for commit in ids if commit in parents]
     plain = [commit for commit in ids if commit not in parents]
     sections = Lookahead(_diffs(repository, plain))
-    reader = raw = None
-    if merges:
-        aside = repository.sparing()
-        lines = [b"%b %b" % (m, p) for m in merges for p in compared(parents[m])]
-        raw = aside.start(*RAW, stdin=_feed(lines))
-        combined = _diffs(aside, merges, *COMBINED)
-        spaced = _diffs(aside, merges, *COMBINED, "-w") if plan["whitespace"] else None
-        reader = MergeReader(RawMerges(_stdout(raw)), combined, spaced)
-    text = AddedText() if plan["text"] else None
+    aside = repository.sparing()
     with Respacer(repository, frozenset(plan["ignored"]), exact=plan["exact"]) as respacer:
         follower = Follower(respacer)
         binaries = Binaries(respacer.repository)
@@ -81,6 +76,9 @@ def run_shard(plan: Mapping[str, Any], out: IO[bytes]) -> None:
         for chunk_end, first_position, commits in chunks:
             entries: list[Entry] = []
             size = 0
+            text = AddedText() if plan["text"] else None
+            merges = [commit for commit in commits if commit in parents]
+            reader = _merge_reader(aside, merges, parents, whitespace=plan["whitespace"]) if merges else None
             for position, commit in enumerate(commits, first_position):
                 if commit in parents:
                     assert reader is not None
@@ -117,10 +115,9 @@ def run_shard(plan: Mapping[str, Any], out: IO[bytes]) -> None:
             follower.resolve(whitespace=plan["whitespace"])
             binaries.resolve()
             respacer.resolve()
-            if text is not None and chunk_end == chunks[-1][0]:
-                text.save(plan["text"])  # before the last frame: who has that may read the file
-            if chunk_end == chunks[-1][0] and raw is not None:
-                _finish(raw)
+            if text is not None:
+                # Before the last frame: who has that may read the file.
+                text.save(os.path.join(plan["text"], f"{first_position:09}"))  # noqa: PTH118  (pathlib costs a start)
             _send(out, (chunk_end, True, entries))
 
 
@@ -132,6 +129,30 @@ def _diffs(repository: Repository, ids: Sequence[bytes], *options: str) -> Itera
         for position, section in Sections(_stdout(process), some):
             yield first + position, section
         _finish(process)
+
+
+def _merge_reader(
+    repository: Repository, merges: Sequence[bytes], parents: Mapping[bytes, Sequence[bytes]], *, whitespace: bool
+) -> MergeReader:
+    """The merges of one chunk: one call of git after the other, and none of them stays."""
+    lines = [b"%b %b\n" % (merge, parent) for merge in merges for parent in compared(parents[merge])]
+    raw = RawMerges(io.BytesIO(repository.run(*RAW, stdin=b"".join(lines))))
+    renames = weaving(repository, merges)
+    combined = _combined(repository, merges, renames)
+    return MergeReader(raw, combined, _combined(repository, merges, renames, "-w") if whitespace else None)
+
+
+def _combined(
+    repository: Repository, merges: Sequence[bytes], renames: Mapping[bytes, bool], *options: str
+) -> list[tuple[int, bytes]]:
+    """Positions and combined diffs of those merges that weave files; renames are looked for where they matter."""
+    found: list[tuple[int, bytes]] = []
+    for renamed in (False, True):
+        where = [position for position, merge in enumerate(merges) if renames.get(merge) is renamed]
+        more = options if renamed else (*options, "--no-renames")
+        diffs = _diffs(repository, [merges[i] for i in where], *COMBINED, *more)
+        found += [(where[position], section) for position, section in diffs]
+    return sorted(found, key=itemgetter(0))
 
 
 def _finish(process: subprocess.Popen[bytes]) -> None:
@@ -154,6 +175,7 @@ def _send(out: IO[bytes], frame: Frame) -> None:
 
 def main() -> None:
     """Read a plan, send frames; a failure is the last frame, as text."""
+    gc.disable()  # millions of small tuples, and no cycles
     try:
         run_shard(marshal.load(sys.stdin.buffer), sys.stdout.buffer)
     except RepositoryError as error:

@@ -12,11 +12,11 @@ from collections.abc import Collection, Iterator
 from typing import IO
 
 from preventable.code.history.commits import Commits
-from preventable.code.history.gitcall import Repository
+from preventable.code.history.gitcall import Repository, widen
 from preventable.code.history.shard import Frame
 from preventable.errors import RepositoryError
 
-CHUNK_COMMITS = 800
+CHUNK_COMMITS = 400
 """Commits per chunk; chunks go round the shards, so that all stay busy and frames arrive in order."""
 WAITING_FRAMES = 3
 """Frames held per shard, as they came, before it has to wait: bounds memory."""
@@ -41,8 +41,8 @@ def frames(
         exact: in every file, not only where they are likely.
         ignored: full ids of commits whose edits are to be paired line by line.
         processes: number of shards; by default one per core.
-        text: a directory; each shard writes a file there with the words of the code that was added, before
-            its last frame.
+        text: a directory; for every chunk a file is written there with the words of the code that was added,
+            before its last frame. It is named after the first commit of the chunk.
     Raises:
         RepositoryError: git failed in a shard.
     """
@@ -61,7 +61,7 @@ def frames(
                 whitespace=whitespace,
                 exact=exact,
                 ignored=[i.encode("ascii") for i in ignored],
-                text=os.path.join(text, f"{number:04}") if text else None,  # noqa: PTH118  (for marshal)
+                text=text,
             )
             shard.start(plan)
         for chunk in range(chunks):
@@ -110,6 +110,7 @@ class _Shard:
         assert self._process.stdout is not None
         self._process.stdin.write(marshal.dumps(plan))
         self._process.stdin.close()
+        widen(self._process.stdout)
         threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True).start()
 
     def _read(self, stream: IO[bytes]) -> None:

@@ -10,6 +10,7 @@ import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -65,6 +66,16 @@ class Attribution:
 
     def see_after(self, index: int, tree: Tree) -> None:
         """Nothing is taken after a commit."""
+
+    def state(self) -> bytes:
+        """For a checkpoint."""
+        return msgspec.msgpack.encode(self.deleted)
+
+    def restore(self, state: bytes, paths: Sequence[bytes]) -> bool:
+        """Take a saved state."""
+        del paths
+        self.deleted = msgspec.msgpack.decode(state, type=dict[int, list[list[int | None]]])
+        return True
 
 
 def _writers(tree: Tree, path: bytes, lines: Sequence[Line]) -> list[int | None]:
