@@ -36,7 +36,7 @@ def _seconds(*arguments: str) -> tuple[float, float]:
 
 def run(repo: str | None = None, advisories: str | None = None) -> list[Row]:
     """Rows ``name, measured, bar, unit, verdict``; one that says so where an input is missing."""
-    repo = repo or os.environ.get("PREVENTABLE_BENCH_REPO")
+    repo = repo or os.environ.get("PREVENTABLE_BENCH_REPO") or os.environ.get("PREVENTABLE_CURL_REPO")
     advisories = advisories or os.environ.get("PREVENTABLE_BENCH_ADVISORIES")
     if not repo or not advisories:
         print("skipped: origin needs PREVENTABLE_BENCH_REPO and PREVENTABLE_BENCH_ADVISORIES", file=sys.stderr)

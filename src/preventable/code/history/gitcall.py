@@ -7,15 +7,18 @@ everywhere and nothing of the repository is executed.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Self
 
 from preventable.errors import RepositoryError
+
+if sys.platform == "linux":
+    import fcntl
 
 RENAME_LIMIT = 1000
 """Lost and new files of a commit among which git looks for renames: what git blame and git log use."""
@@ -210,7 +213,7 @@ class Repository:
 
 def widen(pipe: IO[bytes] | None) -> None:
     """Let a pipe hold more, where the system knows how: its two ends wake each other less often."""
-    if pipe is not None and hasattr(fcntl, "F_SETPIPE_SZ"):
+    if sys.platform == "linux" and pipe is not None:
         with suppress(OSError):  # only so much is granted to one user
             fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
 

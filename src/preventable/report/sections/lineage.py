@@ -28,7 +28,7 @@ def section(envelope: Mapping[str, Any]) -> Section:
         half = halves.get((age, _ALL))
         if half is not None:
             sentences.append(_half_sentence(half, words))
-    sentences += [f"{limit['count']:,} × {limit['what']}." for limit in envelope["limits"]]
+    sentences += [f"{limit['count']:,} × {limit['what']}." for limit in envelope["limits"] if limit["count"]]
     figures = [_cohorts(rows, snapshots, envelope)]
     if envelope["survival"]:
         figures.append(_survival(envelope))
