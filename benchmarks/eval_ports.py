@@ -23,11 +23,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 import numpy as np
 
 from preventable.readers.debian_archive import from_files
-from preventable.studies.ports.conflicts import Installer, Witnesses
+from preventable.studies.ports.conflicts import Installer
 from preventable.studies.ports.impact import Scenario, play
 from preventable.studies.ports.model import Policy
 from preventable.studies.ports.prepare import Workshop
 from preventable.studies.ports.terms import Names
+from preventable.studies.ports.witnesses import Witnesses
 
 
 def dose(packages: Path, sources: Path, arch: str) -> set[tuple[str, str]]:

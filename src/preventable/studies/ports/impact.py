@@ -14,9 +14,10 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 
-from preventable.studies.ports.conflicts import Baseline, Installer, Settler, Witnesses
+from preventable.studies.ports.conflicts import Baseline, Installer, Settler
 from preventable.studies.ports.fixpoint import BY_CONFLICT, BY_REMOVAL, Propagation
 from preventable.studies.ports.model import ArchiveModel, Flags, Ints
+from preventable.studies.ports.witnesses import Witnesses
 
 
 class Scenario(msgspec.Struct, frozen=True):

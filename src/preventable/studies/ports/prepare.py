@@ -13,9 +13,10 @@ from preventable.readers.debian_archive import IndexFile, Snapshot
 from preventable.readers.debian_relations import RelationPool
 from preventable.records import FailedRow
 from preventable.studies.ports import storage
-from preventable.studies.ports.conflicts import Baseline, Installer, Survey, Witnesses, settle_baseline, start
+from preventable.studies.ports.conflicts import Baseline, Installer, settle_baseline, start
 from preventable.studies.ports.model import Policy, PoolArrays, build_model, intern_versions
 from preventable.studies.ports.storage import Prepared
+from preventable.studies.ports.witnesses import Survey, Witnesses
 
 
 class Workshop:
