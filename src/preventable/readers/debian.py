@@ -12,6 +12,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import re
 import zlib
 from collections.abc import Callable
 from typing import Literal
@@ -265,9 +266,11 @@ def _unzstd(data: bytes) -> bytes:
 
 
 class Common:
-    """Records of arch:all packages that were read before: every architecture's index repeats them.
+    """Records that were read before: architectures' indices repeat them, or all of them that matters here.
 
-    One belongs to one pool. Only records without a fault are kept, by their bytes.
+    Records of arch:all packages are known by their bytes; the others by their bytes without size, architecture,
+    file and digests, since most packages need and offer the same everywhere. One belongs to one pool. Only
+    records without a fault are kept.
     """
 
     def __init__(self) -> None:
@@ -282,6 +285,11 @@ class Common:
         pieces = data.strip(b"\n").split(b"\n\n")
         known = self._known
         found = [known.get(piece) for piece in pieces]
+        open_ = [i for i, package in enumerate(found) if package is None]
+        own = b"" if architecture is None else architecture.encode()
+        keys = {i: _without_particulars(pieces[i], own) for i in open_}
+        for i, key in keys.items():
+            found[i] = known.get(key)
         # The last record is always read: whether the index was cut off shows there.
         found[-1] = None
         rest = [piece for piece, package in zip(pieces, found, strict=True) if package is None]
@@ -294,10 +302,29 @@ class Common:
         binaries = [package or next(fresh) for package in found]
         if len({(b.name, b.version, b.arch_all) for b in binaries}) != len(binaries):
             return None
-        for piece, package, old in zip(pieces, binaries, found, strict=True):
-            if old is None and package.arch_all:
-                known[piece] = package
+        for i in open_:
+            package = binaries[i]
+            key = pieces[i] if package.arch_all else keys[i]
+            if key:
+                known[key] = package
         return Index(file, "Packages", index.architecture, [], binaries, (), (), 0)
+
+
+_PARTICULARS = re.compile(rb"\nFilename: [^\n]*(?:\n(?:Size|MD5sum|SHA1|SHA256|SHA512): [^\n]*)*")
+
+
+def _without_particulars(piece: bytes, architecture: bytes) -> bytes:
+    """A record without what every architecture has of its own; empty if it is not laid out as usual."""
+    size = piece.find(b"\nInstalled-Size: ")
+    after_size = piece.find(b"\n", size + 1)
+    arch = piece.find(b"\nArchitecture: ", after_size)
+    after_arch = piece.find(b"\n", arch + 1)
+    last = piece.find(b"\nFilename: ", after_arch)
+    if not 0 < size < after_size < arch < after_arch < last or piece[arch + 15 : after_arch] != architecture:
+        return b""
+    if _PARTICULARS.fullmatch(piece, last) is None:
+        return b""
+    return piece[:size] + piece[after_size:arch] + piece[after_arch:last]
 
 
 _FEW = 100
@@ -487,17 +514,13 @@ def _binaries(fields: _Fields, file: str, pool: RelationPool, expected: str | No
     return Index(file, "Packages", arch, [], out, tuple(faults.failed), tuple(faults.warnings), duplicate)
 
 
-def builds_for(source: SourcePackage, architecture: str, *, arch_only: bool = False) -> bool:
-    """Does building this source on ``architecture`` make anything (without ``arch_only``: also arch:all)?
+def builds_for(field: str, architecture: str, *, arch_only: bool = False) -> bool:
+    """Does a source with this Architecture field make anything there (without ``arch_only``: also arch:all)?
 
     Example:
-        >>> from preventable.readers.debian_relations import RelationPool
-        >>> text = b"Package: a\\nBinary: a\\nVersion: 1\\nArchitecture: all\\n"
-        >>> s = read_index(text, "Sources", RelationPool())
-        >>> builds_for(s.sources[0], "amd64"), builds_for(s.sources[0], "amd64", arch_only=True)
+        >>> builds_for("all", "amd64"), builds_for("all", "amd64", arch_only=True)
         (True, False)
     """
-    field = source.architecture
     if arch_only:
         field = " ".join(term for term in field.split() if term != "all")
     return field_matches(architecture, field)

@@ -18,7 +18,8 @@ import numpy as np
 from pysat.solvers import Solver
 
 from preventable.studies.ports.fixpoint import BY_CONFLICT, Propagation
-from preventable.studies.ports.model import ArchiveModel, Ints, Rows, ascending, rows_of
+from preventable.studies.ports.model import ArchiveModel
+from preventable.studies.ports.rows import Ints, Rows, ascending, rows_of
 from preventable.studies.ports.second_choice import second_choices
 from preventable.studies.ports.witnesses import Survey, Witnesses
 

@@ -12,7 +12,8 @@ from typing import Self
 
 import numpy as np
 
-from preventable.studies.ports.model import ArchiveModel, Flags, Ints, Rows, ascending
+from preventable.studies.ports.model import ArchiveModel
+from preventable.studies.ports.rows import Flags, Ints, Rows, ascending
 
 BY_REMOVAL, BY_CONFLICT = -1, -2
 """``cause`` of a node that was announced dead, and of one whose remaining choices exclude each other."""

@@ -16,7 +16,8 @@ import numpy as np
 
 from preventable.studies.ports.conflicts import Baseline, Installer, Settler
 from preventable.studies.ports.fixpoint import BY_CONFLICT, BY_REMOVAL, Propagation
-from preventable.studies.ports.model import ArchiveModel, Flags, Ints
+from preventable.studies.ports.model import ArchiveModel
+from preventable.studies.ports.rows import Flags, Ints
 from preventable.studies.ports.witnesses import Witnesses
 
 

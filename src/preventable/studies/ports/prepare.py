@@ -14,8 +14,9 @@ from preventable.readers.debian_relations import RelationPool
 from preventable.records import FailedRow
 from preventable.studies.ports import storage
 from preventable.studies.ports.conflicts import Baseline, Installer, settle_baseline, start
-from preventable.studies.ports.model import Policy, PoolArrays, build_model, intern_versions
+from preventable.studies.ports.model import Policy, PoolArrays, build_model
 from preventable.studies.ports.storage import Prepared
+from preventable.studies.ports.tables import BinaryTable, SourceTable
 from preventable.studies.ports.witnesses import Survey, Witnesses
 
 
@@ -49,6 +50,7 @@ class Workshop:
         self._sources: list[Index] | None = None
         self._source_packages: list[SourcePackage] = []
         self._common = Common() if len(snapshot.packages) > 1 else None
+        self._known: tuple[SourceTable, BinaryTable] | None = None
         self._read_before: dict[str, Index] = {}
 
     def sources(self) -> list[Index]:
@@ -69,6 +71,12 @@ class Workshop:
             self._source_packages = list(merged.values())
         return self._source_packages
 
+    def _tables(self) -> tuple[SourceTable, BinaryTable]:
+        if self._known is None:
+            sources = SourceTable(self.pool, self.source_packages())
+            self._known = sources, BinaryTable(self.pool, sources)
+        return self._known
+
     def warm(self, architecture: str) -> None:
         """Read what all architectures share, and one of them, before processes are forked.
 
@@ -81,7 +89,9 @@ class Workshop:
         for file in files:
             arch = None if file.architecture == "all" else architecture
             self._read_before[file.digest] = self._read(file, "Packages", arch)
-        intern_versions(self.pool, [b for i in self._read_before.values() for b in i.binaries], self.source_packages())
+        _, packages = self._tables()
+        for index in self._read_before.values():
+            packages.rows(index.binaries)
         self._arrays.grow()
 
     def _inputs(self, arch: str) -> tuple[list[IndexFile], str]:
@@ -108,15 +118,13 @@ class Workshop:
 
     def _make(self, arch: str, files: Sequence[IndexFile]) -> Prepared:
         of_sources = self.sources()
-        sources = self.source_packages()
         of_packages = [self._read(f, "Packages", None if f.architecture == "all" else arch) for f in files]
         merged: dict[tuple[str, str, bool], BinaryPackage] = {}
         for index in of_packages:
             for b in index.binaries:
                 merged.setdefault((b.name, b.version, b.arch_all), b)
         binaries = list(merged.values())
-        intern_versions(self.pool, binaries, sources)
-        model = build_model(self.snapshot.suite, arch, sources, binaries, self._arrays.grow(), self.policy)
+        model = build_model(self.snapshot.suite, arch, binaries, self._tables(), self._arrays, self.policy)
         if self.conflicts:
             with Installer(model) as installer:
                 baseline = settle_baseline(model, Witnesses(model), installer)

@@ -11,7 +11,8 @@ import numpy as np
 from preventable.studies.ports.bootstrap import bootstraps, closure, roots_of_everything
 from preventable.studies.ports.conflicts import Baseline, Installer
 from preventable.studies.ports.impact import Level, Outcome, Scenario, chain, hubs, play
-from preventable.studies.ports.model import ArchiveModel, Flags
+from preventable.studies.ports.model import ArchiveModel
+from preventable.studies.ports.rows import Flags
 from preventable.studies.ports.storage import Prepared
 from preventable.studies.ports.terms import Answer, Names, Question, note_tool, tool_facts
 from preventable.studies.ports.today import tell_today

@@ -12,7 +12,8 @@ import msgspec
 import numpy as np
 
 from preventable.studies.ports.fixpoint import Propagation
-from preventable.studies.ports.model import ArchiveModel, Flags, Ints, Rows, distinct
+from preventable.studies.ports.model import ArchiveModel
+from preventable.studies.ports.rows import Flags, Ints, Rows, distinct
 from preventable.studies.ports.witnesses import first_living
 
 _TURNS = 6
@@ -142,10 +143,10 @@ def _clashes(model: ArchiveModel, suspects: Ints, closures: _Closures) -> tuple[
     once = right > left
     left, right = left[once], right[once]
     hit = members[:, left] & members[:, right]
-    clash: Flags = hit.any(axis=1)
+    clash: Flags = np.asarray(hit.any(axis=1))
     for row in np.flatnonzero(suspects >= model.n_bin).tolist():
         excluded = place[model.conflicts[suspects[row]]]
-        clash[row] = clash[row] or bool(members[row, excluded[excluded >= 0]].any())
+        clash[row] |= np.any(members[row, excluded[excluded >= 0]])
     count = hit.sum(axis=0)
     order = np.argsort(-count, kind="stable")
     order = order[count[order] > 0]

@@ -22,7 +22,8 @@ import platformdirs
 from preventable.records import METHOD_VERSION, FailedRow
 from preventable.studies.ports.conflicts import Baseline
 from preventable.studies.ports.fixpoint import Propagation
-from preventable.studies.ports.model import ArchiveModel, Policy, Rows
+from preventable.studies.ports.model import ArchiveModel, Policy
+from preventable.studies.ports.rows import Rows
 from preventable.studies.ports.texts import Texts
 from preventable.studies.ports.witnesses import Survey
 

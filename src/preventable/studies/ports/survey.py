@@ -225,7 +225,7 @@ def _without_packages(
                         "tool": tool,
                         "has_tool": None,
                         "versions": [],
-                        "sources": len({s.name for s in sources if builds_for(s, arch)}),
+                        "sources": len({s.name for s in sources if builds_for(s.architecture, arch)}),
                         "sources_direct": len(needs),
                         "sources_need": None,
                         "sources_two": None,

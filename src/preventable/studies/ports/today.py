@@ -11,7 +11,8 @@ from preventable.studies.ports.bootstrap import bootstraps
 from preventable.studies.ports.conflicts import Baseline, Installer
 from preventable.studies.ports.fixpoint import Propagation
 from preventable.studies.ports.impact import Outcome, Scenario, chain, play
-from preventable.studies.ports.model import ArchiveModel, Ints
+from preventable.studies.ports.model import ArchiveModel
+from preventable.studies.ports.rows import Ints
 from preventable.studies.ports.terms import Answer, Names, Question, note_tool, tool_facts
 from preventable.studies.ports.witnesses import Witnesses
 

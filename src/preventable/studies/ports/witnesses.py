@@ -12,7 +12,8 @@ import msgspec
 import numpy as np
 
 from preventable.studies.ports.fixpoint import Propagation
-from preventable.studies.ports.model import ArchiveModel, Flags, Ints, ascending, distinct
+from preventable.studies.ports.model import ArchiveModel
+from preventable.studies.ports.rows import Flags, Ints, ascending, distinct
 
 
 class Survey(msgspec.Struct, frozen=True):
