@@ -15,6 +15,7 @@ import lzma
 import re
 import zlib
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Literal
 
 import msgspec
@@ -282,7 +283,10 @@ class Common:
         That is so when something is to be said about a record, since the line numbers are those of the
         whole index, or when there is nothing to gain.
         """
-        pieces = data.strip(b"\n").split(b"\n\n")
+        pieces = data.split(b"\n\n")
+        while len(pieces) > 1 and not pieces[-1].strip(b"\n"):
+            pieces.pop()
+        pieces[0], pieces[-1] = pieces[0].lstrip(b"\n"), pieces[-1].rstrip(b"\n")
         known = self._known
         found = [known.get(piece) for piece in pieces]
         open_ = [i for i, package in enumerate(found) if package is None]
@@ -300,7 +304,7 @@ class Common:
             return None
         fresh = iter(index.binaries)
         binaries = [package or next(fresh) for package in found]
-        if len({(b.name, b.version, b.arch_all) for b in binaries}) != len(binaries):
+        if len(set(map(_IDENTITY, binaries))) != len(binaries):
             return None
         for i in open_:
             package = binaries[i]
@@ -310,6 +314,7 @@ class Common:
         return Index(file, "Packages", index.architecture, [], binaries, (), (), 0)
 
 
+_IDENTITY = attrgetter("name", "version", "arch_all")
 _PARTICULARS = re.compile(rb"\nFilename: [^\n]*(?:\n(?:Size|MD5sum|SHA1|SHA256|SHA512): [^\n]*)*")
 
 

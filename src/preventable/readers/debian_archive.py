@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # the network's modules are slow to import, and most question
     from preventable.readers.debian_mirror import Mirror
 
 _INDEX_NAME = re.compile(r"(?:^|[_.-])(Packages|Sources)(?:[_.-]([a-z0-9-]+?))?(?:\.(?:xz|gz|zst|bz2))?$")
+_TICK_NS = 2_000_000_000
 _BINARY_FOLDER = re.compile(r"binary-([a-z0-9-]+)")
 
 
@@ -47,6 +48,8 @@ class IndexFile(msgspec.Struct, frozen=True):
     """How the bytes were checked against a Release file, in words."""
     data: bytes | None = None
     """As published; ``None`` for a file, which is read when it is needed."""
+    stamp: tuple[int, int, int] | None = None
+    """Size, time of change and inode under which the digest was taken; ``None``: take it again."""
 
     def plain(self) -> bytes:
         """The decompressed bytes.
@@ -56,8 +59,10 @@ class IndexFile(msgspec.Struct, frozen=True):
         """
         data = self.data
         if data is None:
-            data = _read(Path(self.name))
-            if _digest(data) != self.digest:
+            path = Path(self.name)
+            unchanged = self.stamp is not None and self.stamp == _stamp(path)
+            data = _read(path)
+            if not (unchanged and self.stamp == _stamp(path)) and _digest(data) != self.digest:
                 raise ArchiveError("the file changed while it was read", file=self.name, hint="Run again")
         return decompress(data, self.name)
 
@@ -94,7 +99,7 @@ class DigestMemo:
         """Remember a file that was just read."""
         with contextlib.suppress(OSError):
             now = path.stat()
-            if time.time_ns() - now.st_mtime_ns > 2_000_000_000:
+            if time.time_ns() - now.st_mtime_ns > _TICK_NS:
                 entry = (now.st_size, now.st_mtime_ns, now.st_ino, digest, kind, architecture)
                 self._known[str(path.resolve())] = entry
                 self._dirty = True
@@ -157,6 +162,7 @@ def from_files(
 def add_index(snapshot: Snapshot, path: Path, kind: str | None = None, memo: DigestMemo | None = None) -> None:
     """Put one file into a snapshot, checked against a Release file above it if there is one."""
     known = memo.get(path) if memo else None
+    stamp = _stamp(path)
     if known:
         size, digest, content, arch = known
         if kind and content != kind:
@@ -176,7 +182,9 @@ def add_index(snapshot: Snapshot, path: Path, kind: str | None = None, memo: Dig
         snapshot.signature = release.signature
     if memo and not known:
         memo.note(path, digest, kind, arch)
-    index = IndexFile(str(path), kind, arch if kind == "Packages" else None, digest, size, checked)
+    index = IndexFile(
+        str(path), kind, arch if kind == "Packages" else None, digest, size, checked, stamp=_settled(stamp)
+    )
     if kind == "Sources":
         snapshot.sources.append(index)
     else:
@@ -210,6 +218,19 @@ def _read(path: Path) -> bytes:
     if not data:
         raise ArchiveError("the file is empty", file=str(path), hint="Fetch it again")
     return data
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        now = path.stat()
+    except OSError:
+        return None
+    return now.st_size, now.st_mtime_ns, now.st_ino
+
+
+def _settled(stamp: tuple[int, int, int] | None) -> tuple[int, int, int] | None:
+    """The stamp if a later change is bound to show in it: the last one is longer ago than the clock's tick."""
+    return stamp if stamp and time.time_ns() - stamp[1] > _TICK_NS else None
 
 
 def _digest(data: bytes) -> str:

@@ -47,6 +47,11 @@ class Propagation:
         """Clause to nodes that require it."""
         self.offer_of = offer_of
         """Binary package to clauses of which it is a candidate."""
+        own = np.where(model.bin_all, -1, model.bin_source)
+        order = np.argsort(own, kind="stable").astype(np.int32)
+        starts = np.searchsorted(own[order], np.arange(model.n_bin, nodes + 1)).astype(np.int32)
+        self.built_of = Rows(starts, order)
+        """Source (counted from 0) to the architecture-dependent binary packages that it builds."""
         self.dead: Flags = np.zeros(nodes, dtype=np.bool_)
         self.gone: Flags = np.zeros(model.n_bin, dtype=np.bool_)
         """Binary packages that are no longer in the archive at all."""

@@ -79,8 +79,6 @@ def play(
     settler = Settler(baseline, witnesses, installer) if witnesses and installer else None
     n_bin = model.n_bin
     countable = np.concatenate((np.ones(n_bin, np.bool_), model.src_newest)) & ~baseline.state.dead
-    by_source = np.argsort(model.bin_source, kind="stable")
-    sorted_source = model.bin_source[by_source]
     state.remove(scenario.removed)
     forced = np.concatenate((scenario.unbuildable, scenario.uninstallable)).astype(np.int32)
     state.kill(forced)
@@ -94,10 +92,9 @@ def play(
             settler.settle(state)
         sources = np.flatnonzero(state.dead[n_bin:] & countable[n_bin:]).astype(np.int32) + n_bin
         fresh = sources[fell[sources] == 0]
-        low, high = np.searchsorted(sorted_source, fresh), np.searchsorted(sorted_source, fresh, side="right")
         if len(fresh):
-            own = by_source[_ranges(low, high)]
-            own = own[~model.bin_all[own] & ~state.gone[own]].astype(np.int32)
+            own = state.built_of.gather(fresh - n_bin)
+            own = own[~state.gone[own]]
             if immune is not None:
                 own = own[~immune[own]]
             state.remove(own)
@@ -116,13 +113,6 @@ def play(
     levels.setdefault("two", Level("two", number, sources, binaries, lost))
     order = {name: levels[name] for name in ("one", "two", "full")}
     return Outcome(order, number, state, scenario, fell, settler.asked if settler else 0)
-
-
-def _ranges(low: Ints, high: Ints) -> Ints:
-    """All whole numbers of several half-open ranges, one after the other."""
-    size = high - low
-    begin = np.repeat(low - (np.cumsum(size) - size), size)
-    return (begin + np.arange(int(size.sum()))).astype(np.int32)
 
 
 class Step(msgspec.Struct, frozen=True):

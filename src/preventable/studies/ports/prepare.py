@@ -119,11 +119,13 @@ class Workshop:
     def _make(self, arch: str, files: Sequence[IndexFile]) -> Prepared:
         of_sources = self.sources()
         of_packages = [self._read(f, "Packages", None if f.architecture == "all" else arch) for f in files]
-        merged: dict[tuple[str, str, bool], BinaryPackage] = {}
-        for index in of_packages:
-            for b in index.binaries:
-                merged.setdefault((b.name, b.version, b.arch_all), b)
-        binaries = list(merged.values())
+        binaries = of_packages[0].binaries
+        if len(of_packages) > 1:
+            merged: dict[tuple[str, str, bool], BinaryPackage] = {}
+            for index in of_packages:
+                for b in index.binaries:
+                    merged.setdefault((b.name, b.version, b.arch_all), b)
+            binaries = list(merged.values())
         model = build_model(self.snapshot.suite, arch, binaries, self._tables(), self._arrays, self.policy)
         if self.conflicts:
             with Installer(model) as installer:

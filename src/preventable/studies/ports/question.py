@@ -19,6 +19,7 @@ from preventable.studies.ports.today import tell_today
 from preventable.studies.ports.witnesses import Witnesses
 
 _REASONS_MOST = 5000
+_VITAL = ("required", "important", "essential")
 
 
 def ask(prepared: Prepared, question: Question) -> Answer:
@@ -143,7 +144,8 @@ def _scenario(
     kept = _kept(model, names, question.keep)
     outcome = play(model, baseline, scenario, witnesses, installer, immune=kept)
     scope = _scope(model, names, question)
-    answer.rows = [_row(model, level, scope) for level in outcome.levels.values()]
+    vital = np.array([p in _VITAL for p in model.bin_priority], dtype=np.bool_) | model.bin_essential
+    answer.rows = [_row(model, level, scope, vital) for level in outcome.levels.values()]
     answer.limits.extend(_consequences(model, outcome))
     base = [s for s in _base_sources(model, baseline, outcome) if s not in roots]
     if base:
@@ -157,7 +159,7 @@ def _scenario(
         )
         again = _kept(model, names, (*question.keep, *base))
         other = play(model, baseline, scenario, witnesses, installer, immune=again)
-        answer.with_base_kept = [{**_row(model, level, scope), "kept": base} for level in other.levels.values()]
+        answer.with_base_kept = [{**_row(model, level, scope, vital), "kept": base} for level in other.levels.values()]
     if question.hubs and len(outcome.levels["full"].sources) > 1:
         answer.hubs = [
             {"suite": model.suite, "arch": model.architecture, **msgspec.structs.asdict(h)}
@@ -199,12 +201,12 @@ def _scope(model: ArchiveModel, names: Names, question: Question) -> Flags | Non
     return scope
 
 
-def _row(model: ArchiveModel, level: Level, scope: Flags | None) -> dict[str, Any]:
+def _row(model: ArchiveModel, level: Level, scope: Flags | None, vital: Flags) -> dict[str, Any]:
     sources, binaries, lost = level.sources, level.binaries, level.lost
     if scope is not None:
         sources, binaries, lost = sources[scope[sources]], binaries[scope[binaries]], lost[scope[lost]]
     sets: dict[str, set[str]] = {"essential": set(), "required": set(), "important": set()}
-    for i in binaries.tolist():
+    for i in binaries[vital[binaries]].tolist():
         priority = model.bin_priority[i]
         if priority in sets:
             sets[priority].add(model.bin_name[i])

@@ -6,7 +6,7 @@ exclude each other, it is a witness. Whoever has none is a suspect.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 import numpy as np
@@ -43,7 +43,6 @@ class Witnesses:
         self._excludes: dict[int, int] = {}
         own = np.flatnonzero(np.diff(pairs.starts[model.n_bin :]) > 0) + model.n_bin
         self._source_excludes = {s: sum(1 << self.bit[q] for q in set(pairs[s].tolist())) for s in own.tolist()}
-        self._bad: dict[int, bool] = {0: False}
 
     def survey(self, state: Propagation) -> Survey:
         """Look at every living node."""
@@ -92,7 +91,7 @@ class Witnesses:
         build = base
         if model.build_essential >= 0 and choice[model.build_essential] >= 0:
             build |= reach[int(choice[model.build_essential])]
-        bad = self._is_bad
+        bad = self._judge(base)
         look = np.flatnonzero(~state.dead & among)
         # By identity first: thousands of packages share one number.
         verdict: dict[int, bool] = {}
@@ -101,10 +100,11 @@ class Witnesses:
             bits = reach[p]
             known = verdict.get(id(bits))
             if known is None:
-                known = verdict[id(bits)] = bad(bits | base)
+                known = verdict[id(bits)] = bad(bits)
             if known:
                 out.append(p)
         sources = look[look >= n_bin]
+        bad = self._judge(build)
         if bad(build):
             return np.array(out + sources.tolist(), dtype=np.int32)
         # Sources: only those that reach something relevant at all, or exclude something themselves.
@@ -163,20 +163,36 @@ class Witnesses:
             out[node] = own[c]
         return out
 
-    def _is_bad(self, bits: int) -> bool:
-        known = self._bad.get(bits)
-        if known is None:
-            rest, excluded = bits, 0
-            while rest:
-                low = rest & -rest
-                i = low.bit_length() - 1
-                if i not in self._excludes:
-                    others = set(self.model.conflicts[self.relevant[i]].tolist())
-                    self._excludes[i] = sum(1 << self.bit[q] for q in others)
-                excluded |= self._excludes[i]
-                rest ^= low
-            known = self._bad[bits] = bool(bits & excluded)
-        return known
+    def _judge(self, base: int) -> Callable[[int], bool]:
+        """Tells whether some bits together with those of ``base`` hold two that exclude each other."""
+        beyond = ~base
+        by_base = self._excluded(base)
+        always = bool(base & by_base)
+        known: dict[int, bool] = {}
+
+        def bad(bits: int) -> bool:
+            if always:
+                return True
+            rest = bits & beyond
+            verdict = known.get(rest)
+            if verdict is None:
+                verdict = known[rest] = bool(rest & by_base or (rest | base) & self._excluded(rest))
+            return verdict
+
+        return bad
+
+    def _excluded(self, bits: int) -> int:
+        excluded = 0
+        while bits:
+            low = bits & -bits
+            i = low.bit_length() - 1
+            own = self._excludes.get(i)
+            if own is None:
+                others = set(self.model.conflicts[self.relevant[i]].tolist())
+                own = self._excludes[i] = sum(1 << self.bit[q] for q in others)
+            excluded |= own
+            bits ^= low
+        return excluded
 
 
 _SMALL_GRAPH = 20_000
