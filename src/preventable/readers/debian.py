@@ -14,7 +14,7 @@ import gzip
 import lzma
 import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from operator import attrgetter
 from typing import Literal
 
@@ -283,37 +283,59 @@ class Common:
         That is so when something is to be said about a record, since the line numbers are those of the
         whole index, or when there is nothing to gain.
         """
-        pieces = data.split(b"\n\n")
-        while len(pieces) > 1 and not pieces[-1].strip(b"\n"):
-            pieces.pop()
-        pieces[0], pieces[-1] = pieces[0].lstrip(b"\n"), pieces[-1].rstrip(b"\n")
         known = self._known
-        found = [known.get(piece) for piece in pieces]
-        open_ = [i for i, package in enumerate(found) if package is None]
         own = b"" if architecture is None else architecture.encode()
-        keys = {i: _without_particulars(pieces[i], own) for i in open_}
-        for i, key in keys.items():
-            found[i] = known.get(key)
-        # The last record is always read: whether the index was cut off shows there.
-        found[-1] = None
-        rest = [piece for piece, package in zip(pieces, found, strict=True) if package is None]
+        found: list[BinaryPackage | None] = []
+        rest: list[tuple[int, bytes, bytes]] = []
+        for some in _stanzas(data):
+            for piece in some:
+                package, key = known.get(piece), b""
+                if package is None:
+                    key = _without_particulars(piece, own)
+                    package = known.get(key)
+                    if package is None:
+                        rest.append((len(found), piece, key))
+                found.append(package)
+            last = piece
         if len(rest) < _FEW or not data.endswith(b"\n"):
             return None
-        index = read_index(b"\n\n".join(rest) + b"\n", file, pool, architecture=architecture)
+        if found[-1] is not None:
+            # The last record is always read: whether the index was cut off shows there.
+            rest.append((len(found) - 1, last, b""))
+        text = b"\n\n".join(piece for _, piece, _ in rest) + b"\n"
+        index = read_index(text, file, pool, architecture=architecture)
         if index.failed or index.warnings or index.duplicate or len(index.binaries) != len(rest):
             return None
-        fresh = iter(index.binaries)
-        binaries = [package or next(fresh) for package in found]
-        if len(set(map(_IDENTITY, binaries))) != len(binaries):
+        for (place, piece, key), fresh in zip(rest, index.binaries, strict=True):
+            found[place] = fresh
+            if fresh.arch_all:
+                known[piece] = fresh
+            elif key:
+                known[key] = fresh
+        binaries = [package for package in found if package is not None]
+        if len(set(map(_IDENTITY, binaries))) != len(found):
             return None
-        for i in open_:
-            package = binaries[i]
-            key = pieces[i] if package.arch_all else keys[i]
-            if key:
-                known[key] = package
         return Index(file, "Packages", index.architecture, [], binaries, (), (), 0)
 
 
+_CHUNK = 1 << 22
+
+
+def _stanzas(data: bytes) -> Iterator[list[bytes]]:
+    """The stanzas of an index, a few megabytes at a time, so that the copies stay in one small place."""
+    begin, end = 0, len(data)
+    while begin < end and data[begin] == _NEWLINE:
+        begin += 1
+    while end > begin and data[end - 1] == _NEWLINE:
+        end -= 1
+    while begin < end:
+        cut = data.find(b"\n\n", begin + _CHUNK, end)
+        cut = end if cut < 0 else cut
+        yield data[begin:cut].split(b"\n\n")
+        begin = cut + 2
+
+
+_NEWLINE = 10
 _IDENTITY = attrgetter("name", "version", "arch_all")
 _PARTICULARS = re.compile(rb"\nFilename: [^\n]*(?:\n(?:Size|MD5sum|SHA1|SHA256|SHA512): [^\n]*)*")
 

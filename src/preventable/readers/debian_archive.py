@@ -169,9 +169,8 @@ def add_index(snapshot: Snapshot, path: Path, kind: str | None = None, memo: Dig
             raise FormatError(f"an index of {content} where one of {kind} was expected", file=str(path))
         kind = content
     else:
-        data = _read(path)
-        size, digest = len(data), _digest(data)
-        kind, arch = _told(path, data, kind)
+        size, digest = _measure(path)
+        kind, arch = _told(path, kind)
     found = _release_above(path)
     checked = "no Release file beside it"
     if found:
@@ -191,10 +190,10 @@ def add_index(snapshot: Snapshot, path: Path, kind: str | None = None, memo: Dig
         snapshot.packages.setdefault(arch, []).append(index)
 
 
-def _told(path: Path, data: bytes, kind: str | None) -> tuple[str, str]:
+def _told(path: Path, kind: str | None) -> tuple[str, str]:
     """Kind and architecture of an index, by content where it is plain, else by name and location."""
     told = _INDEX_NAME.search(path.name)
-    content = _kind_of_content(data, str(path))
+    content = _kind_of_content(path)
     if kind and content and kind != content:
         raise FormatError(f"an index of {content} where one of {kind} was expected", file=str(path))
     kind = content or kind or (told[1] if told else None)
@@ -207,7 +206,7 @@ def _told(path: Path, data: bytes, kind: str | None) -> tuple[str, str]:
         return kind, folder[1]
     if told and told[2] and tuple_of(told[2]) is not None:
         return kind, told[2]
-    return kind, _architecture_of_content(decompress(data, str(path)))
+    return kind, _architecture_of_content(decompress(_read(path), str(path)))
 
 
 def _read(path: Path) -> bytes:
@@ -218,6 +217,19 @@ def _read(path: Path) -> bytes:
     if not data:
         raise ArchiveError("the file is empty", file=str(path), hint="Fetch it again")
     return data
+
+
+def _measure(path: Path) -> tuple[int, str]:
+    """Size and digest of a file, without holding it."""
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            size = file.tell()
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", file=str(path)) from error
+    if not size:
+        raise ArchiveError("the file is empty", file=str(path), hint="Fetch it again")
+    return size, f"sha256:{digest}"
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:
@@ -240,13 +252,14 @@ def _digest(data: bytes) -> str:
 _MAGIC = (b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd", b"\x1f\x8b", b"BZh")
 
 
-def _kind_of_content(data: bytes, file: str) -> str | None:
+def _kind_of_content(path: Path) -> str | None:
     """Told by the first stanzas; compressed files with a usual name are checked when they are read."""
-    if data.startswith(_MAGIC):
-        if _INDEX_NAME.search(Path(file).name):
+    with path.open("rb") as file:
+        head = file.read(1 << 16)
+    if head.startswith(_MAGIC):
+        if _INDEX_NAME.search(path.name):
             return None
-        data = decompress(data, file)
-    head = data[: 1 << 16]
+        head = decompress(_read(path), str(path))[: 1 << 16]
     if re.search(rb"^(Binary|Build-Depends|Package-List|Checksums-Sha256|Directory):", head, re.M):
         return "Sources"
     if re.search(rb"^(Filename|Depends|Installed-Size|Priority|Architecture):", head, re.M):

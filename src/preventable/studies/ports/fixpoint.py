@@ -124,7 +124,7 @@ class Propagation:
         need_of, dead = self.need_of, self.dead
         while len(clauses):
             nodes = need_of.gather(clauses)
-            by = np.repeat(clauses, np.diff(need_of.starts)[clauses])
+            by = np.repeat(clauses, need_of.sizes(clauses))
             fresh = ~dead[nodes]
             if self.immune is not None:
                 fresh &= ~self.immune[nodes]

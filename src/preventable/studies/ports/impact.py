@@ -169,7 +169,7 @@ def parents(model: ArchiveModel, baseline: Baseline, outcome: Outcome) -> Ints:
     if len(clauses):
         values = model.candidates.gather(clauses)
         score = np.where(baseline.state.dead[values], -1, state.when[values])
-        size = np.diff(model.candidates.starts)[clauses]
+        size = model.candidates.sizes(clauses)
         most = np.maximum.reduceat(score, np.cumsum(size) - size)
         latest = np.flatnonzero(score == np.repeat(most, size))[::-1]
         deciding[np.repeat(clauses, size)[latest]] = np.where(score[latest] >= 0, values[latest], -1)

@@ -15,7 +15,7 @@ import numpy as np
 
 from preventable.readers.debian import BinaryPackage, builds_for
 from preventable.readers.debian_relations import RelationPool
-from preventable.studies.ports.rows import Flags, Ints, Rows, joined, rows_of, starts_of
+from preventable.studies.ports.rows import Flags, Ints, Rows, ascending, joined, rows_of, stable_order, starts_of
 from preventable.studies.ports.tables import BinaryTable, Grid, SourceTable
 from preventable.studies.ports.texts import Texts
 
@@ -244,7 +244,8 @@ class _Entries:
         )
         virtual = np.arange(len(name)) >= n_bin
         # Real packages first, and of those the newest first.
-        order = np.lexsort((-rank, virtual, name))
+        most = int(rank.max(initial=0)) + 1
+        order = stable_order((name.astype(np.int64) * 2 + virtual) * (most + 1) + (most - rank - 1))
         self.name, self.rank, self.owner = name[order], rank[order], owner[order]
         self.allowed = packages.allowed[rows]
         self.own_name, self.own_rank = own_name, own_rank
@@ -258,7 +259,7 @@ class _Entries:
         """Candidates of each clause, and whether any of its alternatives is left."""
         arrays = self.arrays
         alternatives = arrays.clause_alternatives.gather(clauses)
-        size = np.diff(arrays.clause_alternatives.starts)[clauses]
+        size = arrays.clause_alternatives.sizes(clauses)
         row = np.repeat(np.arange(len(clauses), dtype=np.int32), size)
         keep = holds[alternatives]
         alternatives, row = alternatives[keep], row[keep]
@@ -291,8 +292,8 @@ class _Entries:
         row, owner = row[fits], owner[fits]
         # Each package once per clause, where it comes first.
         key = row.astype(np.int64) * (len(self.allowed) + 1) + owner
-        _, where = np.unique(key, return_index=True)
-        where.sort()
+        order = stable_order(key)
+        where = np.sort(order[np.diff(key[order], prepend=-1) != 0])
         row, owner = row[where], owner[where]
         return Rows(starts_of(np.bincount(row, minlength=len(clauses))), owner.astype(np.int32)), kept
 
@@ -308,7 +309,7 @@ def _as_they_come(values: Ints, width: int) -> Ints:
 
 def _of_fields(fields: Grid, arrays: PoolArrays) -> Rows:
     """The clauses of several fields of each node, in order."""
-    size = np.diff(arrays.field_clauses.starts)[fields].sum(axis=1)
+    size = arrays.field_clauses.sizes(fields).sum(axis=1)
     return Rows(starts_of(size), arrays.field_clauses.gather(fields.ravel()))
 
 
@@ -334,10 +335,10 @@ def _conflicts(
         used, inverse = np.unique(clauses.values, return_inverse=True)
         found, _ = entries.candidates(used.astype(np.int32), kept, first=False)
         node = np.repeat(np.arange(len(fields), dtype=np.int32) + base, np.diff(clauses.starts))
-        size = np.diff(found.starts)[inverse]
+        size = found.sizes(inverse)
         lefts.append(np.repeat(node, size))
         rights.append(found.gather(inverse.astype(np.int32)))
-    order = np.argsort(entries.own_name, kind="stable")
+    order = stable_order(entries.own_name)
     run = entries.own_name[order]
     for step in range(1, n_bin):
         twins = np.flatnonzero(run[step:] == run[:-step])
@@ -351,6 +352,6 @@ def _conflicts(
     own = left < n_bin
     left, right = np.concatenate((left, right[own])), np.concatenate((right, left[own]))
     width = n_bin + len(s_fields)
-    key = np.unique(left.astype(np.int64) * (n_bin + 1) + right)
+    key = ascending(left.astype(np.int64) * (n_bin + 1) + right)
     left, right = (key // (n_bin + 1)).astype(np.int32), (key % (n_bin + 1)).astype(np.int32)
     return Rows(starts_of(np.bincount(left, minlength=width)), right)

@@ -34,13 +34,18 @@ class Rows(msgspec.Struct, frozen=True):
         offset = np.repeat(begin - (np.cumsum(size) - size), size)
         return self.values[offset + np.arange(total, dtype=np.int32)]
 
+    def sizes(self, rows: Ints) -> Ints:
+        """How many values each of the rows given holds."""
+        size: Ints = self.starts[rows + 1] - self.starts[rows]
+        return size
+
     def none(self) -> Rows:
         """No rows at all."""
         return Rows(np.zeros(1, np.int32), np.zeros(0, np.int32))
 
     def transposed(self, width: int) -> Rows:
         """Row j of the answer holds the rows in which j occurs."""
-        order = np.argsort(self.values, kind="stable")
+        order = stable_order(self.values)
         rows = np.repeat(np.arange(len(self), dtype=np.int32), np.diff(self.starts))
         return Rows(starts_of(np.bincount(self.values, minlength=width)), rows[order])
 
@@ -57,6 +62,22 @@ def rows_of(lists: Iterable[Sequence[int]]) -> Rows:
     size = np.fromiter((len(x) for x in lists), np.int64, len(lists))
     values = np.fromiter((v for x in lists for v in x), np.int32, int(size.sum()))
     return Rows(starts_of(size), values)
+
+
+def stable_order(keys: Ints) -> Ints:
+    """``np.argsort(keys, kind="stable")`` for numbers from 0: one sort of key and place together is faster.
+
+    Example:
+        >>> stable_order(np.array([2, 0, 2, 1])).tolist()
+        [1, 3, 0, 2]
+    """
+    bits = len(keys).bit_length()
+    if not len(keys) or int(keys.max()).bit_length() + bits > 63 or int(keys.min()) < 0:
+        return np.argsort(keys, kind="stable")
+    packed = (keys.astype(np.int64) << bits) | np.arange(len(keys), dtype=np.int64)
+    packed.sort()
+    order: Ints = packed & ((1 << bits) - 1)
+    return order
 
 
 def numbers(values: Iterable[int]) -> Ints:

@@ -16,7 +16,7 @@ from preventable.studies.ports.model import ArchiveModel
 from preventable.studies.ports.rows import Flags, Ints, Rows, distinct
 from preventable.studies.ports.witnesses import first_living
 
-_TURNS = 6
+_TURNS = 5
 _GROUP = 600
 """Suspects looked at together: one row of flags each."""
 
@@ -79,7 +79,7 @@ def _vital(model: ArchiveModel, state: Propagation) -> Ints:
 def _children(model: ArchiveModel, nodes: Ints, choice: Ints) -> tuple[Ints, Ints]:
     """What nodes choose: the position of each in ``nodes``, and the chosen package."""
     child = choice[model.requires.gather(nodes)]
-    parent = np.repeat(np.arange(len(nodes), dtype=np.int32), np.diff(model.requires.starts)[nodes])
+    parent = np.repeat(np.arange(len(nodes), dtype=np.int32), model.requires.sizes(nodes))
     chosen = child >= 0
     return parent[chosen], child[chosen]
 
@@ -138,7 +138,7 @@ def _closures(model: ArchiveModel, state: Propagation, suspects: Ints, choice: I
 def _clashes(model: ArchiveModel, suspects: Ints, closures: _Closures) -> tuple[Flags, list[tuple[int, int]]]:
     """Who still holds a pair that excludes each other, and the pairs, the most frequent first."""
     packages, place, members = closures.packages, closures.place, closures.members
-    left = np.repeat(np.arange(len(packages)), np.diff(model.conflicts.starts)[packages])
+    left = np.repeat(np.arange(len(packages)), model.conflicts.sizes(packages))
     right = place[model.conflicts.gather(packages)]
     once = right > left
     left, right = left[once], right[once]

@@ -68,7 +68,7 @@ class Witnesses:
             changed[front] = True
             inner = front[front < model.n_bin]
             clauses = state.offer_of.gather(inner)
-            owner = np.repeat(inner, np.diff(state.offer_of.starts)[inner])
+            owner = np.repeat(inner, state.offer_of.sizes(inner))
             front = ascending(state.need_of.gather(clauses[choice[clauses] == owner]))
         if changed[np.concatenate(vital)].any():
             changed[:] = True
@@ -109,7 +109,7 @@ class Witnesses:
             return np.array(out + sources.tolist(), dtype=np.int32)
         # Sources: only those that reach something relevant at all, or exclude something themselves.
         child = choice[model.requires.gather(sources)]
-        parent = np.repeat(sources, np.diff(model.requires.starts)[sources])
+        parent = np.repeat(sources, model.requires.sizes(sources))
         used = distinct(child[child >= 0], n_bin)
         touched = np.zeros(n_bin, np.bool_)
         touched[used] = [reach[p] != 0 for p in used.tolist()]
@@ -126,7 +126,7 @@ class Witnesses:
         model, n_bin = self.model, self.model.n_bin
         nodes = np.flatnonzero(among[:n_bin] & ~state.dead[:n_bin]).astype(np.int32)
         child = choice[model.requires.gather(nodes)]
-        parent = np.repeat(nodes, np.diff(model.requires.starts)[nodes])
+        parent = np.repeat(nodes, model.requires.sizes(nodes))
         parent, child = parent[child >= 0], child[child >= 0]
         place = np.full(n_bin, -1, np.int32)
         place[nodes] = np.arange(len(nodes))
