@@ -164,7 +164,7 @@ def settle_baseline(model: ArchiveModel, witnesses: Witnesses, installer: Instal
     state = start(model)
     survey = witnesses.survey(state)
     proved: list[int] = []
-    proofs: list[list[int]] = []
+    proofs: list[Ints] = []
     for node, witness in second_choices(model, state, survey.suspects):
         proved.append(node)
         proofs.append(witness)
@@ -180,7 +180,7 @@ def settle_baseline(model: ArchiveModel, witnesses: Witnesses, installer: Instal
         for found in (node, *(open_.intersection(solved) - {node})):
             open_.discard(found)
             proved.append(found)
-            proofs.append(solved)
+            proofs.append(np.array(solved, dtype=np.int32))
     # A death by conflict makes others choose anew; the proofs already found stay proofs.
     done = set(proved)
     while True:
@@ -192,7 +192,7 @@ def settle_baseline(model: ArchiveModel, witnesses: Witnesses, installer: Instal
             if solved is not None:
                 done.add(node)
                 proved.append(node)
-                proofs.append(solved)
+                proofs.append(np.array(solved, dtype=np.int32))
             elif not state.dead[node]:
                 state.kill(np.array([node], np.int32), BY_CONFLICT)
     order = np.argsort(np.array(proved, dtype=np.int32), kind="stable").tolist()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -56,11 +57,13 @@ def starts_of(size: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Ints:
     return out
 
 
-def rows_of(lists: Iterable[Sequence[int]]) -> Rows:
+def rows_of(lists: Iterable[Sequence[int] | Ints]) -> Rows:
     """Ragged lists as ``Rows``."""
     lists = list(lists)
-    size = np.fromiter((len(x) for x in lists), np.int64, len(lists))
-    values = np.fromiter((v for x in lists for v in x), np.int32, int(size.sum()))
+    size = np.fromiter(map(len, lists), np.int64, len(lists))
+    if lists and isinstance(lists[0], np.ndarray):
+        return Rows(starts_of(size), np.concatenate(lists))
+    values = np.fromiter(chain.from_iterable(lists), np.int32, int(size.sum()))
     return Rows(starts_of(size), values)
 
 

@@ -31,7 +31,7 @@ class _Closures(msgspec.Struct, frozen=True):
     """Binary package to its column, or -1."""
 
 
-def second_choices(model: ArchiveModel, state: Propagation, suspects: Ints) -> list[tuple[int, list[int]]]:
+def second_choices(model: ArchiveModel, state: Propagation, suspects: Ints) -> list[tuple[int, Ints]]:
     """Witnesses for as many suspects as second choices settle.
 
     Args:
@@ -39,17 +39,17 @@ def second_choices(model: ArchiveModel, state: Propagation, suspects: Ints) -> l
     Returns:
         list: a suspect and the packages of its witness, for those that have one.
     """
-    out: list[tuple[int, list[int]]] = []
+    out: list[tuple[int, Ints]] = []
     for begin in range(0, len(suspects), _GROUP):
         out.extend(_of_group(model, state, suspects[begin : begin + _GROUP]))
     return out
 
 
-def _of_group(model: ArchiveModel, state: Propagation, suspects: Ints) -> list[tuple[int, list[int]]]:
+def _of_group(model: ArchiveModel, state: Propagation, suspects: Ints) -> list[tuple[int, Ints]]:
     default = first_living(model, state.dead)
     closures = _closures(model, state, suspects, default)
     clash, pairs = _clashes(model, suspects, closures)
-    out: list[tuple[int, list[int]]] = []
+    out: list[tuple[int, Ints]] = []
     for turn in range(_TURNS):
         if not clash.any():
             break
@@ -64,7 +64,7 @@ def _of_group(model: ArchiveModel, state: Propagation, suspects: Ints) -> list[t
         closures = _closures(model, state, suspects, choice)
         clash, pairs = _clashes(model, suspects, closures)
         for row in np.flatnonzero(~clash).tolist():
-            out.append((int(suspects[row]), closures.packages[closures.members[row]].tolist()))
+            out.append((int(suspects[row]), closures.packages[closures.members[row]]))
     return out
 
 

@@ -111,14 +111,23 @@ class Witnesses:
         child = choice[model.requires.gather(sources)]
         parent = np.repeat(sources, model.requires.sizes(sources))
         used = distinct(child[child >= 0], n_bin)
+        # What every build has anyway decides nothing more.
+        beyond, rest = ~build, [0] * n_bin
+        fresh: dict[int, int] = {}
+        for p in used.tolist():
+            bits = reach[p]
+            more = fresh.get(id(bits))
+            if more is None:
+                more = fresh[id(bits)] = bits & beyond
+            rest[p] = more
         touched = np.zeros(n_bin, np.bool_)
-        touched[used] = [reach[p] != 0 for p in used.tolist()]
+        touched[used] = [rest[p] != 0 for p in used.tolist()]
         hit = (child >= 0) & touched[child]
-        totals: dict[int, int] = {s: build for s in self._source_excludes if among[s] and not state.dead[s]}
+        totals: dict[int, int] = {s: 0 for s in self._source_excludes if among[s] and not state.dead[s]}
         for s, p in zip(parent[hit].tolist(), child[hit].tolist(), strict=True):
-            totals[s] = totals.get(s, build) | reach[p]
+            totals[s] = totals.get(s, 0) | rest[p]
         excludes = self._source_excludes
-        out.extend(s for s, total in totals.items() if bad(total) or total & excludes.get(s, 0))
+        out.extend(s for s, total in totals.items() if bad(total) or (total | build) & excludes.get(s, 0))
         return np.array(sorted(out), dtype=np.int32)
 
     def _reach(self, state: Propagation, choice: Ints, among: Flags, known: list[int]) -> list[int]:
