@@ -19,7 +19,7 @@ from pysat.solvers import Solver
 
 from preventable.studies.ports.fixpoint import BY_CONFLICT, Propagation
 from preventable.studies.ports.model import ArchiveModel
-from preventable.studies.ports.rows import Ints, Rows, ascending, rows_of
+from preventable.studies.ports.rows import Ints, Rows, rows_of
 from preventable.studies.ports.second_choice import second_choices
 from preventable.studies.ports.witnesses import Survey, Witnesses
 
@@ -236,12 +236,13 @@ class Settler:
         if state.round == self._settled:
             return
         base = self.baseline
-        owner = np.repeat(np.arange(len(base.proved)), np.diff(base.proofs.starts))
+        members = np.zeros(len(base.proofs.values) + 1, np.int32)
         while True:
             before = state.round
-            lost = ascending(owner[state.dead[base.proofs.values]])
-            suspects = set(base.proved[lost].tolist())
-            intact = set(base.proved.tolist()) - suspects
+            np.cumsum(state.dead[base.proofs.values], out=members[1:])
+            lost = members[base.proofs.starts[1:]] > members[base.proofs.starts[:-1]]
+            suspects = set(base.proved[lost & ~state.dead[base.proved]].tolist())
+            intact = set(base.proved[~lost].tolist())
             suspects.update(n for n in self.witnesses.resurvey(state, base.survey).tolist() if n not in intact)
             for node in sorted(suspects):
                 if state.dead[node]:
