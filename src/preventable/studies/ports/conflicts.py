@@ -58,7 +58,7 @@ class Installer:
         self._var: dict[int, int] = {}
         self._node: list[int] = [-1]
         self._absent_of: Propagation | None = None
-        self._absent: list[int] = []
+        self._absent: set[int] = set()
         self._essential: dict[str, tuple[int, list[int]]] = {}
         for p in np.flatnonzero(model.bin_essential).tolist():
             self._essential.setdefault(model.bin_name[p], (self._variable(-2), []))[1].append(p)
@@ -123,12 +123,12 @@ class Installer:
         if node not in self._told:
             self._tell([node])
         if self._absent_of is not state or len(self._absent) != int(gone.sum()):
-            self._absent_of, self._absent = state, np.flatnonzero(gone).tolist()
+            self._absent_of, self._absent = state, set(np.flatnonzero(gone).tolist())
         absent = self._absent
         while True:
             fixed = [self._variable(node)]
             fixed.extend(switch for switch, group in self._essential.values() if not all(gone[p] for p in group))
-            fixed.extend(-self._var[p] for p in absent if p in self._var)
+            fixed.extend(-self._var[p] for p in sorted(self._var.keys() & absent))
             if not self._solver.solve(assumptions=fixed):
                 return None
             names, n_bin, told = self._node, model.n_bin, self._told

@@ -232,7 +232,8 @@ def hubs(
     """
     n_bin = model.n_bin
     immune = np.zeros(n_bin + model.n_src, dtype=np.bool_) if kept is None else kept.copy()
-    skip = np.fromiter((name in roots for name in model.src_name), np.bool_, model.n_src)
+    skip = np.zeros(model.n_src, dtype=np.bool_)
+    skip[[i for i, name in enumerate(model.src_name) if name in roots]] = True
     out: list[Hub] = []
     while len(out) < count and len(outcome.levels["full"].sources) > 1:
         through = _through(model, baseline, outcome)
