@@ -275,7 +275,9 @@ class Common:
     """
 
     def __init__(self) -> None:
-        self._known: dict[bytes, BinaryPackage] = {}
+        # By the bytes' hash: keeping the bytes takes as much memory as an index, and among the some 10^5
+        # records of a suite two of one 64-bit hash are a matter of 1 in 10^9.
+        self._known: dict[int, BinaryPackage] = {}
 
     def read(self, data: bytes, file: str, pool: RelationPool, architecture: str | None) -> Index | None:
         """The index, with known records taken over; ``None`` if it has to be read in the usual way.
@@ -289,10 +291,10 @@ class Common:
         rest: list[tuple[int, bytes, bytes]] = []
         for some in _stanzas(data):
             for piece in some:
-                package, key = known.get(piece), b""
+                package, key = known.get(hash(piece)), b""
                 if package is None:
                     key = _without_particulars(piece, own)
-                    package = known.get(key)
+                    package = known.get(hash(key)) if key else None
                     if package is None:
                         rest.append((len(found), piece, key))
                 found.append(package)
@@ -309,9 +311,9 @@ class Common:
         for (place, piece, key), fresh in zip(rest, index.binaries, strict=True):
             found[place] = fresh
             if fresh.arch_all:
-                known[piece] = fresh
+                known[hash(piece)] = fresh
             elif key:
-                known[key] = fresh
+                known[hash(key)] = fresh
         binaries = [package for package in found if package is not None]
         if len(set(map(_IDENTITY, binaries))) != len(found):
             return None

@@ -128,7 +128,8 @@ def _survey(
         for arch in wanted:
             if arch not in present:
                 snapshot.missing.setdefault(arch, f"no index of packages for {arch} was given")
-    if len(jobs) > 1 and any(sum(f.size for f in s.sources) > _WORTH_A_PROCESS_BYTES for s in snapshots):
+    several = len(jobs) > 1 and (workers or os.cpu_count() or 1) > 1
+    if several and any(sum(f.size for f in s.sources) > _WORTH_A_PROCESS_BYTES for s in snapshots):
         import multiprocessing  # noqa: PLC0415  (slow: only for several architectures)
         from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415
 
@@ -140,10 +141,14 @@ def _survey(
                 own = [j.architectures for j in jobs if j.shop == i]
                 if len(own) > 1:
                     shop.warm(own[0][0])
-            size = min(workers or os.cpu_count() or 1, len(jobs))
+            # This process works, too: what it alone still touches need not be copied.
+            size = min(workers or os.cpu_count() or 1, len(jobs)) - 1
             with ProcessPoolExecutor(size, context, _inherit, (shops, question)) as pool:
-                for job, found in zip(jobs, pool.map(_work_forked, jobs), strict=True):
-                    findings.merge(found)
+                waiting = [pool.submit(_work_forked, job) for job in jobs[1:]]
+                findings.merge(work(jobs[0], shops, question))
+                done(len(jobs[0].architectures))
+                for job, later in zip(jobs[1:], waiting, strict=True):
+                    findings.merge(later.result())
                     done(len(job.architectures))
     else:
         for job in jobs:
