@@ -13,7 +13,7 @@ import numpy as np
 
 from preventable.studies.ports.fixpoint import Propagation
 from preventable.studies.ports.model import ArchiveModel
-from preventable.studies.ports.rows import Flags, Ints, Rows, distinct
+from preventable.studies.ports.rows import Flags, Ints, Rows, ascending, distinct
 from preventable.studies.ports.witnesses import first_living
 
 _TURNS = 5
@@ -89,8 +89,9 @@ def _closure(model: ArchiveModel, roots: Ints, choice: Ints) -> Flags:
     front = roots
     while len(front):
         seen[front] = True
-        child = _children(model, front, choice)[1]
-        front = distinct(child[~seen[child]], model.n_bin)
+        child = choice[model.requires.gather(front)]
+        child = child[child >= 0]
+        front = ascending(child[~seen[child]])
     return seen
 
 

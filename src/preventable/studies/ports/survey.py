@@ -133,6 +133,8 @@ def _survey(
         import multiprocessing  # noqa: PLC0415  (slow: only for several architectures)
         from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415
 
+        import scipy.sparse.csgraph  # noqa: F401, PLC0415  (once, before the processes part)
+
         with warnings.catch_warnings():
             # NumPy's idle threads make newer Pythons warn about fork; the children start none of theirs.
             warnings.simplefilter("ignore", DeprecationWarning)
