@@ -9,6 +9,7 @@ import numpy as np
 
 from preventable.errors import FormatError, RecordError
 from preventable.readers.debian import BinaryPackage, Common, Index, SourcePackage, read_index
+from preventable.readers.debian_architecture import nearest
 from preventable.readers.debian_archive import IndexFile, Snapshot
 from preventable.readers.debian_relations import RelationPool
 from preventable.records import FailedRow
@@ -135,7 +136,22 @@ class Workshop:
             baseline = Baseline(start(model), Survey(none, [], none), none, model.requires.none())
         failed = tuple(row for index in (*of_sources, *of_packages) for row in index.failed)
         warnings = tuple(row for index in (*of_sources, *of_packages) for row in index.warnings)
-        return Prepared(model, baseline, failed, warnings, sum(i.duplicate for i in (*of_sources, *of_packages)))
+        duplicate = sum(i.duplicate for i in (*of_sources, *of_packages))
+        return Prepared(model, baseline, failed, warnings, duplicate, self._odd_profiles())
+
+    def _odd_profiles(self) -> tuple[str, ...]:
+        """A note for each active profile that no relation of the indices names: most likely a slip."""
+        groups = (group for restriction in self.pool.restrictions for group in restriction.profiles)
+        named = {term.removeprefix("!") for group in groups for term in group}
+        out = []
+        for profile in self.policy.profiles:
+            if profile not in named:
+                near = nearest(profile, sorted(named))
+                out.append(
+                    f"no relation in the indices of {self.snapshot.suite} names the build profile {profile!r}: "
+                    "it changes nothing" + (f" (nearest: {', '.join(near)})" if near else "")
+                )
+        return tuple(out)
 
     def _read(self, file: IndexFile, kind: str, arch: str | None = None) -> Index:
         if file.digest in self._read_before:

@@ -14,7 +14,7 @@ from preventable.studies.ports.impact import Level, Outcome, Scenario, chain, hu
 from preventable.studies.ports.model import ArchiveModel
 from preventable.studies.ports.rows import Flags
 from preventable.studies.ports.storage import Prepared
-from preventable.studies.ports.terms import Answer, Names, Question, note_tool, tool_facts
+from preventable.studies.ports.terms import Answer, Names, Question, maintainer_term, note_tool, tool_facts
 from preventable.studies.ports.today import tell_today
 from preventable.studies.ports.witnesses import Witnesses
 
@@ -33,6 +33,7 @@ def ask(prepared: Prepared, question: Question) -> Answer:
     answer = Answer(model.suite, model.architecture)
     answer.baseline = _baseline(model, baseline)
     answer.limits.extend(_limits(model))
+    answer.limits.extend(prepared.notes)
     witnesses = installer = None
     if question.conflicts:
         witnesses, installer = Witnesses(model), Installer(model)
@@ -56,6 +57,13 @@ def _possible(question: Question, names: Names, answer: Answer) -> bool:
         else:
             answer.unknown.append(name)
             answer.near.extend(names.near(name))
+    for name in question.keep:
+        (answer.unknown if names.source(name) is None else answer.known).append(name)
+        if names.source(name) is None:
+            answer.near.extend(names.near(name))
+    for person in question.maintainers:
+        some = any(person.lower() in people.lower() for people in names.model.src_people)
+        (answer.known if some else answer.unknown).append(maintainer_term(person))
     for name in question.requires:
         note_tool(names, name, answer)
     left = [n for n in subjects if n not in answer.unknown]
@@ -286,7 +294,9 @@ def _baseline(model: ArchiveModel, baseline: Baseline) -> dict[str, Any]:
 
 def _limits(model: ArchiveModel) -> list[str]:
     out = []
-    orphans = int((model.bin_source < 0).sum())
+    # Without sources of arch:all only, their binary packages have none here, and that says nothing.
+    told = ~model.bin_all if model.policy.arch_only else np.ones(model.n_bin, np.bool_)
+    orphans = int((told & (model.bin_source < 0)).sum())
     if model.n_bin and orphans * 5 > model.n_bin:
         out.append(
             f"{orphans:,} of {model.n_bin:,} binary packages of {model.architecture} have no source in the "

@@ -27,7 +27,7 @@ from preventable.studies.ports.rows import Rows
 from preventable.studies.ports.texts import Texts
 from preventable.studies.ports.witnesses import Survey
 
-_FORMAT = 2
+_FORMAT = 3
 _NAMES = [
     "bin_name",
     "bin_version",
@@ -52,6 +52,8 @@ class Prepared(msgspec.Struct, frozen=True):
     failed: tuple[FailedRow, ...]
     warnings: tuple[FailedRow, ...]
     duplicate: int
+    notes: tuple[str, ...] = ()
+    """What is odd about the policy, seen from these indices."""
 
 
 def cache_folder() -> Path:
@@ -101,6 +103,7 @@ def save(folder: Path, key: str, prepared: Prepared) -> None:
         "build_essential": model.build_essential,
         "round": state.round,
         "duplicate": prepared.duplicate,
+        "notes": list(prepared.notes),
         "failed": msgspec.to_builtins(prepared.failed),
         "warnings": msgspec.to_builtins(prepared.warnings),
         # Names never hold a newline: they are single-line fields.
@@ -162,6 +165,7 @@ def load(folder: Path, key: str) -> Prepared | None:
             msgspec.convert(document["failed"], tuple[FailedRow, ...]),
             msgspec.convert(document["warnings"], tuple[FailedRow, ...]),
             document["duplicate"],
+            tuple(document["notes"]),
         )
     except (OSError, msgspec.MsgspecError, KeyError, ValueError, TypeError, IndexError):
         return None

@@ -117,7 +117,7 @@ def _survey(
         have = [a for a in snapshot.packages if a != "all"] or (
             ["all"] if "all" in snapshot.packages and not architectures else []
         )
-        wanted = list(architectures) or have
+        wanted = list(architectures) or [*have, *(a for a in question.without if a not in have)]
         present = [a for a in wanted if a in snapshot.packages or ("all" in snapshot.packages and a in have)]
         size = sum(f.size for files in snapshot.packages.values() for f in files)
         count = min(workers or os.cpu_count() or 1, len(present))

@@ -177,6 +177,11 @@ def tool_facts(
     }
 
 
+def maintainer_term(person: str) -> str:
+    """How a maintainer that was asked for is called among the known and unknown names."""
+    return f"maintainer {person}"
+
+
 def note_tool(names: Names, name: str, answer: Answer) -> None:
     """A tool may well be missing here; only a name that nothing in the archive knows is a mistake."""
     if names.mentioned(name):
