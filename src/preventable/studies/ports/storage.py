@@ -12,6 +12,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Sequence
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +126,9 @@ def save(folder: Path, key: str, prepared: Prepared) -> None:
 def load(folder: Path, key: str) -> Prepared | None:
     """Read a model back, or ``None`` if there is none that can be used."""
     try:
-        document = msgspec.msgpack.decode((folder / f"{key}.model").read_bytes())
+        # Files here are replaced, never changed, so that one may be read where it lies.
+        with (folder / f"{key}.model").open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as raw:
+            document = msgspec.msgpack.decode(raw)
         if document["format"] != _FORMAT:
             return None
         arrays = {name: np.frombuffer(raw, dtype=np.dtype(kind)) for name, (kind, raw) in document["arrays"].items()}
