@@ -10,7 +10,6 @@ import datetime
 import hashlib
 import os
 import re
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -108,6 +107,8 @@ class DigestMemo:
         """Write what was noted, in one step."""
         if self._file is None or not self._dirty:
             return
+        import tempfile  # noqa: PLC0415  (slow: only to write)
+
         with contextlib.suppress(OSError):
             self._file.parent.mkdir(parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(dir=self._file.parent)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import tempfile
 from collections.abc import Sequence
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
@@ -112,6 +111,8 @@ def save(folder: Path, key: str, prepared: Prepared) -> None:
         "arrays": {name: [a.dtype.str, a.tobytes()] for name, a in arrays.items()},
         "bits": [bits.to_bytes((bits.bit_length() + 7) // 8, "little") for bits in distinct],
     }
+    import tempfile  # noqa: PLC0415  (slow: only to write)
+
     with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=folder, prefix=".model-")
