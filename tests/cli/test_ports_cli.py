@@ -191,6 +191,28 @@ def test_an_architecture_without_packages_is_answered_from_sources(indices: Path
     assert "only the index of sources was used" in done.stderr
 
 
+def test_an_architecture_said_to_lack_the_tool_is_answered_though_it_has_no_index(indices: Path) -> None:
+    done = run(
+        indices, "apt", "--requires", "rustc", *files(indices), "--without-toolchain", "hppa", "--format", "json"
+    )
+    assert done.returncode == 1
+    found = {(r["arch"], r["level"]): r["sources_unbuildable"] for r in json.loads(done.stdout)["results"]}
+    assert found["hppa", "one"] == 1
+    assert found["hppa", "full"] is None
+
+
+def test_suite_with_architecture_beside_files_names_both(indices: Path) -> None:
+    done = run(indices, "--remove", "rustc", *files(indices), "--suite", "sid:amd64", "--format", "json")
+    assert {(r["suite"], r["arch"]) for r in rows(done)} == {("sid", "amd64")}
+
+
+def test_a_profile_that_nothing_names_is_said(indices: Path) -> None:
+    words = ["--remove", "rustc", *files(indices), "--profile", "nochek", "--format", "json"]
+    first, cached = run(indices, *words), run(indices, *words)
+    assert "names the build profile 'nochek': it changes nothing" in first.stderr
+    assert first.stdout == cached.stdout
+
+
 @pytest.mark.parametrize(
     ("words", "status", "says"),
     [
@@ -202,6 +224,9 @@ def test_an_architecture_without_packages_is_answered_from_sources(indices: Path
         (["apt", "--today", "--requires", "rustcc"], 2, "Did you mean rustc"),
         (["--remove", "rustc", "--arch", "amd46"], 2, "amd64"),
         (["--remove", "rustc", "--archive", "/nonexistent"], 3, "no such file or directory"),
+        (["--remove", "rustc", "--keep", "aptt"], 2, "Did you mean apt"),
+        (["--remove", "rustc", "--maintainer", "nobody@example.org"], 2, "no source has a maintainer"),
+        (["apt", "--requires", "rustc", "--arch", "amd64", "--without-toolchain", "hppa"], 2, "--arch leaves out"),
     ],
 )
 def test_bad_questions(indices: Path, words: list[str], status: int, says: str) -> None:

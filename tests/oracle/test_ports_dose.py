@@ -19,11 +19,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from preventable.studies.ports.conflicts import Installer, Witnesses
+from preventable.studies.ports.conflicts import Installer
 from preventable.studies.ports.impact import Scenario, play
 from preventable.studies.ports.model import Policy
 from preventable.studies.ports.prepare import Workshop
 from preventable.studies.ports.terms import Names
+from preventable.studies.ports.witnesses import Witnesses
 
 _path = Path(__file__).parents[1] / "unit" / "studies" / "debian_archive_fixture.py"
 _spec = importlib.util.spec_from_file_location("debian_archive_fixture", _path)

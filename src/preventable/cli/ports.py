@@ -25,7 +25,7 @@ from preventable.readers.debian_archive import (
 from preventable.studies.ports.model import Policy
 from preventable.studies.ports.storage import cache_folder
 from preventable.studies.ports.survey import Findings, survey
-from preventable.studies.ports.terms import Question
+from preventable.studies.ports.terms import Question, maintainer_term
 
 if TYPE_CHECKING:
     from preventable.readers.debian_mirror import Mirror
@@ -53,6 +53,7 @@ _TODAY_COLUMNS = [
     "binaries_need_at_run_time",
 ]
 _ROWS_SHOWN = 200
+_WARNINGS_SHOWN = 5
 
 
 class _Lists(click.Command):
@@ -235,14 +236,25 @@ def command(
         )
     if question.requires and not packages and not today:
         raise UsageError("--requires needs the PACKAGE that starts to need the tool", hint="Or ask --remove TOOL")
-    wanted = tuple(check_architecture(a) for a in _split(arches))
+    named = _split(suites)
+    of_suites: tuple[str, ...] = ()
+    if archives or source_files or package_files:
+        # What is given names its architectures; fetching takes suite:arch apart itself.
+        named, of_suites = _apart(named)
+    wanted = tuple(dict.fromkeys(check_architecture(a) for a in (*_split(arches), *of_suites)))
+    beside = [a for a in question.without if wanted and a not in wanted]
+    if beside:
+        raise UsageError(
+            f"--without-toolchain {' '.join(beside)}, which --arch leaves out",
+            hint="Name it with --arch as well, or leave --arch out",
+        )
     policy = Policy(tuple(sorted(_split(profile))), alternatives == "first", arch_only)
     folder = None if no_cache else cache_folder()
     snapshots = _snapshots(
         archives,
         source_files,
         package_files,
-        _split(suites),
+        named,
         wanted or question.without,
         _split(component),
         folder,
@@ -253,6 +265,13 @@ def command(
         findings = survey(snapshots, asked, policy, folder, question, strict=strict, done=progress.advance)
     _check_names(question, findings)
     return _write(snapshots, findings, question, policy, fmt)
+
+
+def _apart(suites: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Suites and architectures of ``suite`` and ``suite:arch,…``."""
+    parts = [suite.partition(":") for suite in suites]
+    arches = tuple(a for _, _, own in parts for a in own.split(",") if a)
+    return tuple(dict.fromkeys(bare for bare, _, _ in parts)), arches
 
 
 def _snapshots(
@@ -318,7 +337,15 @@ def _snapshots(
 def _check_names(question: Question, findings: Findings) -> None:
     """A name that no architecture has is a mistake in the question."""
     known = {n for a in findings.answers for n in a.known}
-    for name in (*question.packages, *question.requires, *question.remove, *question.only, *question.why):
+    for person in question.maintainers:
+        term = maintainer_term(person)
+        if term not in known and any(term in a.unknown for a in findings.answers):
+            raise UsageError(
+                f"no source has a maintainer or uploader with {person!r} in the name or address",
+                hint="Give a part of the Maintainer or Uploaders field as the index of sources writes it",
+            )
+    asked = (*question.packages, *question.requires, *question.remove, *question.keep, *question.only, *question.why)
+    for name in asked:
         if name not in known and any(name in a.unknown for a in findings.answers):
             near = list(dict.fromkeys(n for a in findings.answers if name in a.unknown for n in a.near))[:3]
             raise UsageError(
@@ -333,6 +360,10 @@ def _write(snapshots: Sequence[Snapshot], findings: Findings, question: Question
     limits = list(dict.fromkeys(limit for a in answers for limit in a.limits))
     for row in findings.failed[:_ROWS_SHOWN]:
         click.echo(f"preventable: {row.file}: {row.record or '?'}: {row.field}: {row.reason}", err=True)
+    for row in findings.warnings[:_WARNINGS_SHOWN]:
+        click.echo(f"preventable: warning: {row.file}: {row.record or '?'}: {row.reason}", err=True)
+    if len(findings.warnings) > _WARNINGS_SHOWN:
+        click.echo(f"preventable: warning: {len(findings.warnings) - _WARNINGS_SHOWN:,} more like these", err=True)
     for limit in limits:
         click.echo(f"preventable: note: {limit}", err=True)
     partial = bool(findings.failed) or any(r.get("sources_need", r.get("binaries_uninstallable")) is None for r in rows)

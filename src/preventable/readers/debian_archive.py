@@ -10,7 +10,6 @@ import datetime
 import hashlib
 import os
 import re
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -27,6 +26,7 @@ if TYPE_CHECKING:  # the network's modules are slow to import, and most question
     from preventable.readers.debian_mirror import Mirror
 
 _INDEX_NAME = re.compile(r"(?:^|[_.-])(Packages|Sources)(?:[_.-]([a-z0-9-]+?))?(?:\.(?:xz|gz|zst|bz2))?$")
+_TICK_NS = 2_000_000_000
 _BINARY_FOLDER = re.compile(r"binary-([a-z0-9-]+)")
 
 
@@ -47,6 +47,8 @@ class IndexFile(msgspec.Struct, frozen=True):
     """How the bytes were checked against a Release file, in words."""
     data: bytes | None = None
     """As published; ``None`` for a file, which is read when it is needed."""
+    stamp: tuple[int, int, int] | None = None
+    """Size, time of change and inode under which the digest was taken; ``None``: take it again."""
 
     def plain(self) -> bytes:
         """The decompressed bytes.
@@ -56,8 +58,10 @@ class IndexFile(msgspec.Struct, frozen=True):
         """
         data = self.data
         if data is None:
-            data = _read(Path(self.name))
-            if _digest(data) != self.digest:
+            path = Path(self.name)
+            unchanged = self.stamp is not None and self.stamp == _stamp(path)
+            data = _read(path)
+            if not (unchanged and self.stamp == _stamp(path)) and _digest(data) != self.digest:
                 raise ArchiveError("the file changed while it was read", file=self.name, hint="Run again")
         return decompress(data, self.name)
 
@@ -94,7 +98,7 @@ class DigestMemo:
         """Remember a file that was just read."""
         with contextlib.suppress(OSError):
             now = path.stat()
-            if time.time_ns() - now.st_mtime_ns > 2_000_000_000:
+            if time.time_ns() - now.st_mtime_ns > _TICK_NS:
                 entry = (now.st_size, now.st_mtime_ns, now.st_ino, digest, kind, architecture)
                 self._known[str(path.resolve())] = entry
                 self._dirty = True
@@ -103,6 +107,8 @@ class DigestMemo:
         """Write what was noted, in one step."""
         if self._file is None or not self._dirty:
             return
+        import tempfile  # noqa: PLC0415  (slow: only to write)
+
         with contextlib.suppress(OSError):
             self._file.parent.mkdir(parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(dir=self._file.parent)
@@ -157,15 +163,15 @@ def from_files(
 def add_index(snapshot: Snapshot, path: Path, kind: str | None = None, memo: DigestMemo | None = None) -> None:
     """Put one file into a snapshot, checked against a Release file above it if there is one."""
     known = memo.get(path) if memo else None
+    stamp = _stamp(path)
     if known:
         size, digest, content, arch = known
         if kind and content != kind:
             raise FormatError(f"an index of {content} where one of {kind} was expected", file=str(path))
         kind = content
     else:
-        data = _read(path)
-        size, digest = len(data), _digest(data)
-        kind, arch = _told(path, data, kind)
+        size, digest = _measure(path)
+        kind, arch = _told(path, kind)
     found = _release_above(path)
     checked = "no Release file beside it"
     if found:
@@ -176,17 +182,19 @@ def add_index(snapshot: Snapshot, path: Path, kind: str | None = None, memo: Dig
         snapshot.signature = release.signature
     if memo and not known:
         memo.note(path, digest, kind, arch)
-    index = IndexFile(str(path), kind, arch if kind == "Packages" else None, digest, size, checked)
+    index = IndexFile(
+        str(path), kind, arch if kind == "Packages" else None, digest, size, checked, stamp=_settled(stamp)
+    )
     if kind == "Sources":
         snapshot.sources.append(index)
     else:
         snapshot.packages.setdefault(arch, []).append(index)
 
 
-def _told(path: Path, data: bytes, kind: str | None) -> tuple[str, str]:
+def _told(path: Path, kind: str | None) -> tuple[str, str]:
     """Kind and architecture of an index, by content where it is plain, else by name and location."""
     told = _INDEX_NAME.search(path.name)
-    content = _kind_of_content(data, str(path))
+    content = _kind_of_content(path)
     if kind and content and kind != content:
         raise FormatError(f"an index of {content} where one of {kind} was expected", file=str(path))
     kind = content or kind or (told[1] if told else None)
@@ -199,7 +207,7 @@ def _told(path: Path, data: bytes, kind: str | None) -> tuple[str, str]:
         return kind, folder[1]
     if told and told[2] and tuple_of(told[2]) is not None:
         return kind, told[2]
-    return kind, _architecture_of_content(decompress(data, str(path)))
+    return kind, _architecture_of_content(decompress(_read(path), str(path)))
 
 
 def _read(path: Path) -> bytes:
@@ -212,6 +220,32 @@ def _read(path: Path) -> bytes:
     return data
 
 
+def _measure(path: Path) -> tuple[int, str]:
+    """Size and digest of a file, without holding it."""
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            size = file.tell()
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", file=str(path)) from error
+    if not size:
+        raise ArchiveError("the file is empty", file=str(path), hint="Fetch it again")
+    return size, f"sha256:{digest}"
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        now = path.stat()
+    except OSError:
+        return None
+    return now.st_size, now.st_mtime_ns, now.st_ino
+
+
+def _settled(stamp: tuple[int, int, int] | None) -> tuple[int, int, int] | None:
+    """The stamp if a later change is bound to show in it: the last one is longer ago than the clock's tick."""
+    return stamp if stamp and time.time_ns() - stamp[1] > _TICK_NS else None
+
+
 def _digest(data: bytes) -> str:
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
@@ -219,13 +253,14 @@ def _digest(data: bytes) -> str:
 _MAGIC = (b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd", b"\x1f\x8b", b"BZh")
 
 
-def _kind_of_content(data: bytes, file: str) -> str | None:
+def _kind_of_content(path: Path) -> str | None:
     """Told by the first stanzas; compressed files with a usual name are checked when they are read."""
-    if data.startswith(_MAGIC):
-        if _INDEX_NAME.search(Path(file).name):
+    with path.open("rb") as file:
+        head = file.read(1 << 16)
+    if head.startswith(_MAGIC):
+        if _INDEX_NAME.search(path.name):
             return None
-        data = decompress(data, file)
-    head = data[: 1 << 16]
+        head = decompress(_read(path), str(path))[: 1 << 16]
     if re.search(rb"^(Binary|Build-Depends|Package-List|Checksums-Sha256|Directory):", head, re.M):
         return "Sources"
     if re.search(rb"^(Filename|Depends|Installed-Size|Priority|Architecture):", head, re.M):

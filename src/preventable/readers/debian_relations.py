@@ -96,6 +96,7 @@ class RelationPool:
         self._clause_ids: dict[bytes, int] = {}
         self._field_ids: dict[bytes, int] = {b"": 0}
         self._version_keys: list[bytes] = []
+        self._version_order: list[bytes] = []
 
     def name(self, name: str) -> int:
         return self.names.setdefault(name, len(self.names))
@@ -106,9 +107,12 @@ class RelationPool:
     def version_ranks(self) -> list[int]:
         """The rank of each version in the pool, in the order of their ids; equal versions rank equal."""
         keys = self._version_keys
-        keys.extend(map(version_key, islice(self.versions, len(keys), None)))
-        rank = {key: i for i, key in enumerate(sorted(set(keys)))}
-        return [rank[key] for key in keys]
+        fresh = list(map(version_key, islice(self.versions, len(keys), None)))
+        keys.extend(fresh)
+        # Sorting what is sorted but for its end is one pass.
+        self._version_order = sorted([*self._version_order, *sorted({*fresh}.difference(self._version_order))])
+        rank = {key: i for i, key in enumerate(self._version_order)}
+        return list(map(rank.__getitem__, keys))
 
     def field(self, value: bytes) -> int:
         """Id of a field's value; a syntax error is kept in ``faults`` and its clause left out."""

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from preventable.readers.debian_archive import Snapshot, from_files
-from preventable.studies.ports.conflicts import Installer, Witnesses
+from preventable.studies.ports.conflicts import Installer
 from preventable.studies.ports.impact import Outcome, Scenario, play
 from preventable.studies.ports.model import Policy
 from preventable.studies.ports.prepare import Workshop
 from preventable.studies.ports.storage import Prepared
 from preventable.studies.ports.terms import Names
+from preventable.studies.ports.witnesses import Witnesses
 
 BUILD_ESSENTIAL = "Package: build-essential\nVersion: 1\nArchitecture: amd64\nSource: base\nFilename: x"
 

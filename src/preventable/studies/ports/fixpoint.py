@@ -12,7 +12,8 @@ from typing import Self
 
 import numpy as np
 
-from preventable.studies.ports.model import ArchiveModel, Flags, Ints, Rows, ascending
+from preventable.studies.ports.model import ArchiveModel
+from preventable.studies.ports.rows import Flags, Ints, Rows, ascending
 
 BY_REMOVAL, BY_CONFLICT = -1, -2
 """``cause`` of a node that was announced dead, and of one whose remaining choices exclude each other."""
@@ -46,6 +47,11 @@ class Propagation:
         """Clause to nodes that require it."""
         self.offer_of = offer_of
         """Binary package to clauses of which it is a candidate."""
+        own = np.where(model.bin_all, -1, model.bin_source)
+        order = np.argsort(own, kind="stable").astype(np.int32)
+        starts = np.searchsorted(own[order], np.arange(model.n_bin, nodes + 1)).astype(np.int32)
+        self.built_of = Rows(starts, order)
+        """Source (counted from 0) to the architecture-dependent binary packages that it builds."""
         self.dead: Flags = np.zeros(nodes, dtype=np.bool_)
         self.gone: Flags = np.zeros(model.n_bin, dtype=np.bool_)
         """Binary packages that are no longer in the archive at all."""
@@ -118,7 +124,7 @@ class Propagation:
         need_of, dead = self.need_of, self.dead
         while len(clauses):
             nodes = need_of.gather(clauses)
-            by = np.repeat(clauses, np.diff(need_of.starts)[clauses])
+            by = np.repeat(clauses, need_of.sizes(clauses))
             fresh = ~dead[nodes]
             if self.immune is not None:
                 fresh &= ~self.immune[nodes]

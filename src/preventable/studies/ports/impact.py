@@ -14,9 +14,11 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 
-from preventable.studies.ports.conflicts import Baseline, Installer, Settler, Witnesses
+from preventable.studies.ports.conflicts import Baseline, Installer, Settler
 from preventable.studies.ports.fixpoint import BY_CONFLICT, BY_REMOVAL, Propagation
-from preventable.studies.ports.model import ArchiveModel, Flags, Ints
+from preventable.studies.ports.model import ArchiveModel
+from preventable.studies.ports.rows import Flags, Ints
+from preventable.studies.ports.witnesses import Witnesses
 
 
 class Scenario(msgspec.Struct, frozen=True):
@@ -77,8 +79,6 @@ def play(
     settler = Settler(baseline, witnesses, installer) if witnesses and installer else None
     n_bin = model.n_bin
     countable = np.concatenate((np.ones(n_bin, np.bool_), model.src_newest)) & ~baseline.state.dead
-    by_source = np.argsort(model.bin_source, kind="stable")
-    sorted_source = model.bin_source[by_source]
     state.remove(scenario.removed)
     forced = np.concatenate((scenario.unbuildable, scenario.uninstallable)).astype(np.int32)
     state.kill(forced)
@@ -92,10 +92,9 @@ def play(
             settler.settle(state)
         sources = np.flatnonzero(state.dead[n_bin:] & countable[n_bin:]).astype(np.int32) + n_bin
         fresh = sources[fell[sources] == 0]
-        low, high = np.searchsorted(sorted_source, fresh), np.searchsorted(sorted_source, fresh, side="right")
         if len(fresh):
-            own = by_source[_ranges(low, high)]
-            own = own[~model.bin_all[own] & ~state.gone[own]].astype(np.int32)
+            own = state.built_of.gather(fresh - n_bin)
+            own = own[~state.gone[own]]
             if immune is not None:
                 own = own[~immune[own]]
             state.remove(own)
@@ -114,13 +113,6 @@ def play(
     levels.setdefault("two", Level("two", number, sources, binaries, lost))
     order = {name: levels[name] for name in ("one", "two", "full")}
     return Outcome(order, number, state, scenario, fell, settler.asked if settler else 0)
-
-
-def _ranges(low: Ints, high: Ints) -> Ints:
-    """All whole numbers of several half-open ranges, one after the other."""
-    size = high - low
-    begin = np.repeat(low - (np.cumsum(size) - size), size)
-    return (begin + np.arange(int(size.sum()))).astype(np.int32)
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -177,7 +169,7 @@ def parents(model: ArchiveModel, baseline: Baseline, outcome: Outcome) -> Ints:
     if len(clauses):
         values = model.candidates.gather(clauses)
         score = np.where(baseline.state.dead[values], -1, state.when[values])
-        size = np.diff(model.candidates.starts)[clauses]
+        size = model.candidates.sizes(clauses)
         most = np.maximum.reduceat(score, np.cumsum(size) - size)
         latest = np.flatnonzero(score == np.repeat(most, size))[::-1]
         deciding[np.repeat(clauses, size)[latest]] = np.where(score[latest] >= 0, values[latest], -1)
@@ -240,7 +232,8 @@ def hubs(
     """
     n_bin = model.n_bin
     immune = np.zeros(n_bin + model.n_src, dtype=np.bool_) if kept is None else kept.copy()
-    skip = np.fromiter((name in roots for name in model.src_name), np.bool_, model.n_src)
+    skip = np.zeros(model.n_src, dtype=np.bool_)
+    skip[[i for i, name in enumerate(model.src_name) if name in roots]] = True
     out: list[Hub] = []
     while len(out) < count and len(outcome.levels["full"].sources) > 1:
         through = _through(model, baseline, outcome)

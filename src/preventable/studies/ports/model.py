@@ -7,20 +7,20 @@ build dependencies, ``build-essential``, and everything requires the packages ma
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from itertools import chain, islice
-from operator import attrgetter
-from typing import Any
+from collections.abc import Sequence
+from itertools import islice
 
 import msgspec
 import numpy as np
 
-from preventable.readers.debian import BinaryPackage, SourcePackage, builds_for
+from preventable.readers.debian import BinaryPackage, builds_for
 from preventable.readers.debian_relations import RelationPool
+from preventable.studies.ports.rows import Flags, Ints, Rows, ascending, joined, rows_of, stable_order, starts_of
+from preventable.studies.ports.tables import BinaryTable, Grid, SourceTable
 from preventable.studies.ports.texts import Texts
 
-Ints = np.ndarray[Any, np.dtype[np.integer[Any]]]
-Flags = np.ndarray[Any, np.dtype[np.bool_]]
+BUILD_ESSENTIAL = b"build-essential"
+"""The relation that every source has without saying so."""
 
 
 class Policy(msgspec.Struct, frozen=True):
@@ -32,53 +32,6 @@ class Policy(msgspec.Struct, frozen=True):
     """Only the first alternative that is left after restrictions counts, as sbuild resolves them."""
     arch_only: bool = False
     """Build only what depends on the architecture: no Build-Depends-Indep, no sources of arch:all only."""
-
-
-class Rows(msgspec.Struct, frozen=True):
-    """A ragged table: row i holds ``values[starts[i]:starts[i+1]]``."""
-
-    starts: Ints
-    values: Ints
-
-    def __getitem__(self, row: int) -> Ints:
-        return self.values[self.starts[row] : self.starts[row + 1]]
-
-    def __len__(self) -> int:
-        return len(self.starts) - 1
-
-    def gather(self, rows: Ints) -> Ints:
-        """All values of the rows given, one after the other."""
-        begin = self.starts[rows]
-        size = self.starts[rows + 1] - begin
-        total = int(size.sum())
-        if not total:
-            return self.values[:0]
-        offset = np.repeat(begin - (np.cumsum(size) - size), size)
-        return self.values[offset + np.arange(total, dtype=np.int32)]
-
-    def none(self) -> Rows:
-        """No rows at all."""
-        return Rows(np.zeros(1, np.int32), np.zeros(0, np.int32))
-
-    def transposed(self, width: int) -> Rows:
-        """Row j of the answer holds the rows in which j occurs."""
-        order = np.argsort(self.values, kind="stable")
-        rows = np.repeat(np.arange(len(self), dtype=np.int32), np.diff(self.starts))
-        return Rows(_starts(np.bincount(self.values, minlength=width)), rows[order])
-
-
-def _starts(size: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Ints:
-    out = np.zeros(len(size) + 1, np.int32)
-    np.cumsum(size, out=out[1:])
-    return out
-
-
-def rows_of(lists: Iterable[Sequence[int]]) -> Rows:
-    """Ragged lists as ``Rows``."""
-    lists = list(lists)
-    size = np.fromiter((len(x) for x in lists), np.int64, len(lists))
-    values = np.fromiter((v for x in lists for v in x), np.int32, int(size.sum()))
-    return Rows(_starts(size), values)
 
 
 class ArchiveModel(msgspec.Struct, frozen=True):
@@ -150,11 +103,12 @@ class PoolArrays:
     def grow(self) -> PoolArrays:
         """Take in what the pool has gained."""
         pool = self.pool
+        pool.field(BUILD_ESSENTIAL)
         self.field_clauses = joined(self.field_clauses, rows_of(pool.fields[len(self.field_clauses) :]))
         fresh = pool.clauses[len(self.clause_alternatives) :]
         size = np.fromiter((len(c) for c in fresh), np.int64, len(fresh))
         begin = len(self.alternative_atom)
-        more = Rows(_starts(size), np.arange(begin, begin + int(size.sum()), dtype=np.int32))
+        more = Rows(starts_of(size), np.arange(begin, begin + int(size.sum()), dtype=np.int32))
         self.clause_alternatives = joined(self.clause_alternatives, more)
         flat = np.array([a for c in fresh for a in c], dtype=np.int32).reshape(-1, 2)
         self.alternative_atom = np.concatenate((self.alternative_atom, flat[:, 0]))
@@ -176,21 +130,11 @@ class PoolArrays:
         return result
 
 
-def intern_versions(pool: RelationPool, binaries: Sequence[BinaryPackage], sources: Sequence[SourcePackage]) -> None:
-    """Put the packages' own names and versions into the pool; before ``PoolArrays`` is made."""
-    versions, names = pool.versions, pool.names
-    for version in [p.version for some in (binaries, sources) for p in some if p.version not in versions]:
-        pool.version(version)
-    for name in [b.name for b in binaries if b.name not in names]:
-        pool.name(name)
-    pool.field(b"build-essential")
-
-
 def build_model(
     suite: str,
     architecture: str,
-    sources: Sequence[SourcePackage],
     binaries: Sequence[BinaryPackage],
+    tables: tuple[SourceTable, BinaryTable],
     arrays: PoolArrays,
     policy: Policy,
 ) -> ArchiveModel:
@@ -199,42 +143,44 @@ def build_model(
     Args:
         suite: label of the snapshot.
         architecture: the host architecture, which is also the build architecture.
-        sources: every stanza of the index of sources.
         binaries: every stanza of the architecture's index of packages.
+        tables: every stanza of the index of sources, and the records of packages seen so far.
         arrays: the pool into which both were read.
         policy: how build dependencies are read.
     Returns:
         ArchiveModel: sources that build nothing here are left out.
     """
     pool = arrays.pool
-    fields = {s.architecture: s for s in sources}
-    any_here = {f: builds_for(s, architecture, arch_only=True) for f, s in fields.items()}
-    here = any_here if policy.arch_only else {f: builds_for(s, architecture) for f, s in fields.items()}
-    sources = [s for s in sources if here[s.architecture]]
+    table, packages = tables
+    rows = packages.rows(binaries)
+    arrays.grow()
+    any_here = table.where(lambda field: builds_for(field, architecture, arch_only=True))
+    here = any_here if policy.arch_only else table.where(lambda field: builds_for(field, architecture))
+    s_rows = np.flatnonzero(here).astype(np.int32)
+    sources = [table.packages[i] for i in s_rows.tolist()]
     n_bin = len(binaries)
-    newest, newest_flags = _newest(sources, arrays)
+    newest = table.newest(s_rows, arrays.version_rank)
+    newest_flags = np.zeros(len(sources), dtype=np.bool_)
+    newest_flags[newest[newest >= 0]] = True
 
-    entries = _Entries(binaries, arrays, architecture)
+    entries = _Entries(packages, rows, arrays, architecture)
     indep = () if policy.arch_only else ("depends_indep",)
-    b_fields = _fields(binaries, "depends", "pre_depends")
-    s_fields = _fields(sources, "depends", "depends_arch", *indep)
+    b_fields = packages.fields(rows, "depends", "pre_depends")
+    s_fields = table.fields(s_rows, "depends", "depends_arch", *indep)
     indep = () if policy.arch_only else ("conflicts_indep",)
-    b_conflict = _fields(binaries, "conflicts", "breaks")
-    s_conflict = _fields(sources, "conflicts", "conflicts_arch", *indep)
+    b_conflict = packages.fields(rows, "conflicts", "breaks")
+    s_conflict = table.fields(s_rows, "conflicts", "conflicts_arch", *indep)
 
     b_req = _of_fields(b_fields, arrays)
     s_req = _of_fields(s_fields, arrays)
-    essential_clause = pool.fields[pool.field(b"build-essential")][0]
+    essential_clause = pool.fields[pool.field(BUILD_ESSENTIAL)][0]
     # In the order of this architecture's own indices: what else the pool holds must not decide ties.
     b_used = _as_they_come(b_req.values, len(pool.clauses))
     s_used = _as_they_come(np.append(s_req.values, np.int32(essential_clause)), len(pool.clauses))
     holds = arrays.holding(architecture, policy.profiles)
     b_cand, b_kept = entries.candidates(b_used, np.ones_like(holds), first=False)
     s_cand, s_kept = entries.candidates(s_used, holds, first=policy.first_alternative)
-    candidates = Rows(
-        np.concatenate((b_cand.starts, s_cand.starts[1:] + b_cand.starts[-1])),
-        np.concatenate((b_cand.values, s_cand.values)),
-    )
+    candidates = joined(b_cand, s_cand)
     b_local = np.full(len(pool.clauses), -1, np.int32)
     b_local[b_used] = np.where(b_kept, np.arange(len(b_used)), -1)
     s_local = np.full(len(pool.clauses), -1, np.int32)
@@ -245,11 +191,10 @@ def build_model(
     build_essential = int(s_local[essential_clause])
     if not len(candidates[build_essential]):
         build_essential = -1
-    bin_source = np.array([newest.get(b.source, -1) for b in binaries], dtype=np.int32)
-    stale = np.array(
-        [n >= 0 and sources[n].version != b.source_version for b, n in zip(binaries, bin_source.tolist(), strict=True)],
-        dtype=np.bool_,
-    )
+    of = packages.source[rows]
+    bin_source = np.where(of >= 0, newest[of], -1).astype(np.int32) if len(newest) else of
+    own_version = table.version[s_rows][bin_source] if len(s_rows) else bin_source
+    stale = (bin_source >= 0) & (own_version != packages.source_version[rows])
     bin_source = np.where(bin_source >= 0, bin_source + n_bin, -1).astype(np.int32)
     used = np.concatenate((b_used, s_used)).tolist()
     return ArchiveModel(
@@ -260,15 +205,15 @@ def build_model(
         bin_version=[b.version for b in binaries],
         bin_source=bin_source,
         bin_source_name=[b.source for b in binaries],
-        bin_all=np.array([b.arch_all for b in binaries], dtype=np.bool_),
+        bin_all=packages.arch_all[rows],
         bin_stale=stale,
-        bin_essential=np.array([b.essential for b in binaries], dtype=np.bool_),
+        bin_essential=packages.essential[rows],
         bin_priority=[b.priority for b in binaries],
         src_name=[s.name for s in sources],
         src_version=[s.version for s in sources],
         src_people=[s.maintainers for s in sources],
         src_newest=newest_flags,
-        src_any=np.array([any_here[s.architecture] for s in sources], dtype=np.bool_),
+        src_any=any_here[s_rows],
         requires=requires,
         candidates=candidates,
         conflicts=conflicts,
@@ -277,39 +222,15 @@ def build_model(
     )
 
 
-def _fields(
-    packages: Sequence[BinaryPackage] | Sequence[SourcePackage], *names: str
-) -> np.ndarray[tuple[int, int], np.dtype[np.int32]]:
-    """Two or more relation fields of each package, as ids."""
-    ids = chain.from_iterable(map(attrgetter(*names), packages))
-    flat = np.fromiter(ids, np.int32, len(packages) * len(names))
-    return flat.reshape(len(packages), len(names))
-
-
-def _newest(sources: Sequence[SourcePackage], arrays: PoolArrays) -> tuple[dict[str, int], Flags]:
-    """The newest version of each source; Extra-Source-Only ones yield to live ones."""
-    rank = arrays.version_rank
-    versions = arrays.pool.versions
-    best: dict[str, tuple[bool, int, int]] = {}
-    for i, s in enumerate(sources):
-        key = (not s.extra_only, int(rank[versions[s.version]]), i)
-        if s.name not in best or key > best[s.name]:
-            best[s.name] = key
-    flags = np.zeros(len(sources), dtype=np.bool_)
-    newest = {name: key[2] for name, key in best.items()}
-    flags[list(newest.values())] = True
-    return newest, flags
-
-
 class _Entries:
     """What every binary package offers: itself and its Provides, sorted by name."""
 
-    def __init__(self, binaries: Sequence[BinaryPackage], arrays: PoolArrays, architecture: str) -> None:
+    def __init__(self, packages: BinaryTable, rows: Ints, arrays: PoolArrays, architecture: str) -> None:
         pool = arrays.pool
-        n_bin = len(binaries)
-        own_name = np.array([pool.names[b.name] for b in binaries], dtype=np.int32)
-        own_rank = arrays.version_rank[np.array([pool.versions[b.version] for b in binaries], dtype=np.int32)]
-        provided = _of_fields(_fields(binaries, "provides", "provides")[:, :1], arrays)
+        n_bin = len(rows)
+        own_name = packages.name[rows]
+        own_rank = arrays.version_rank[packages.version[rows]]
+        provided = _of_fields(packages.fields(rows, "provides"), arrays)
         # A Provides clause is one alternative; only "=" versions mean anything.
         first = arrays.clause_alternatives.starts[provided.values]
         atom = arrays.alternative_atom[first]
@@ -323,9 +244,10 @@ class _Entries:
         )
         virtual = np.arange(len(name)) >= n_bin
         # Real packages first, and of those the newest first.
-        order = np.lexsort((-rank, virtual, name))
+        most = int(rank.max(initial=0)) + 1
+        order = stable_order((name.astype(np.int64) * 2 + virtual) * (most + 1) + (most - rank - 1))
         self.name, self.rank, self.owner = name[order], rank[order], owner[order]
-        self.allowed = np.array([b.multi_arch == "allowed" for b in binaries], dtype=np.bool_)
+        self.allowed = packages.allowed[rows]
         self.own_name, self.own_rank = own_name, own_rank
         self.arrays = arrays
         # Qualifier 0: none or :native; 1: :any; others name an architecture.
@@ -337,7 +259,7 @@ class _Entries:
         """Candidates of each clause, and whether any of its alternatives is left."""
         arrays = self.arrays
         alternatives = arrays.clause_alternatives.gather(clauses)
-        size = np.diff(arrays.clause_alternatives.starts)[clauses]
+        size = arrays.clause_alternatives.sizes(clauses)
         row = np.repeat(np.arange(len(clauses), dtype=np.int32), size)
         keep = holds[alternatives]
         alternatives, row = alternatives[keep], row[keep]
@@ -370,18 +292,10 @@ class _Entries:
         row, owner = row[fits], owner[fits]
         # Each package once per clause, where it comes first.
         key = row.astype(np.int64) * (len(self.allowed) + 1) + owner
-        _, where = np.unique(key, return_index=True)
-        where.sort()
+        order = stable_order(key)
+        where = np.sort(order[np.diff(key[order], prepend=-1) != 0])
         row, owner = row[where], owner[where]
-        return Rows(_starts(np.bincount(row, minlength=len(clauses))), owner.astype(np.int32)), kept
-
-
-def ascending(values: Ints) -> Ints:
-    """The distinct values, ascending; NumPy's own function imports its masked arrays, which takes longer."""
-    ordered = np.sort(values)
-    fresh = np.ones(len(ordered), np.bool_)
-    np.not_equal(ordered[1:], ordered[:-1], out=fresh[1:])
-    return ordered[fresh]
+        return Rows(starts_of(np.bincount(row, minlength=len(clauses))), owner.astype(np.int32)), kept
 
 
 def _as_they_come(values: Ints, width: int) -> Ints:
@@ -393,32 +307,22 @@ def _as_they_come(values: Ints, width: int) -> Ints:
     return ordered
 
 
-def distinct(values: Ints, width: int) -> Ints:
-    """The distinct values below ``width``, ascending; many times faster than a sort or a hash here."""
-    return np.flatnonzero(np.bincount(values, minlength=width)).astype(np.int32)
-
-
-def _of_fields(fields: np.ndarray[tuple[int, int], np.dtype[np.int32]], arrays: PoolArrays) -> Rows:
+def _of_fields(fields: Grid, arrays: PoolArrays) -> Rows:
     """The clauses of several fields of each node, in order."""
-    size = np.diff(arrays.field_clauses.starts)[fields].sum(axis=1)
-    return Rows(_starts(size), arrays.field_clauses.gather(fields.ravel()))
+    size = arrays.field_clauses.sizes(fields).sum(axis=1)
+    return Rows(starts_of(size), arrays.field_clauses.gather(fields.ravel()))
 
 
 def _mapped(rows: Rows, local: Ints) -> Rows:
     values = local[rows.values]
     keep = values >= 0
     owner = np.repeat(np.arange(len(rows)), np.diff(rows.starts))[keep]
-    return Rows(_starts(np.bincount(owner, minlength=len(rows))), values[keep])
-
-
-def joined(a: Rows, b: Rows) -> Rows:
-    """The rows of one table after those of another."""
-    return Rows(np.concatenate((a.starts, b.starts[1:] + a.starts[-1])), np.concatenate((a.values, b.values)))
+    return Rows(starts_of(np.bincount(owner, minlength=len(rows))), values[keep])
 
 
 def _conflicts(
-    b_fields: np.ndarray[tuple[int, int], np.dtype[np.int32]],
-    s_fields: np.ndarray[tuple[int, int], np.dtype[np.int32]],
+    b_fields: Grid,
+    s_fields: Grid,
     entries: _Entries,
     arrays: PoolArrays,
     holds: Flags,
@@ -431,10 +335,10 @@ def _conflicts(
         used, inverse = np.unique(clauses.values, return_inverse=True)
         found, _ = entries.candidates(used.astype(np.int32), kept, first=False)
         node = np.repeat(np.arange(len(fields), dtype=np.int32) + base, np.diff(clauses.starts))
-        size = np.diff(found.starts)[inverse]
+        size = found.sizes(inverse)
         lefts.append(np.repeat(node, size))
         rights.append(found.gather(inverse.astype(np.int32)))
-    order = np.argsort(entries.own_name, kind="stable")
+    order = stable_order(entries.own_name)
     run = entries.own_name[order]
     for step in range(1, n_bin):
         twins = np.flatnonzero(run[step:] == run[:-step])
@@ -448,6 +352,6 @@ def _conflicts(
     own = left < n_bin
     left, right = np.concatenate((left, right[own])), np.concatenate((right, left[own]))
     width = n_bin + len(s_fields)
-    key = np.unique(left.astype(np.int64) * (n_bin + 1) + right)
+    key = ascending(left.astype(np.int64) * (n_bin + 1) + right)
     left, right = (key // (n_bin + 1)).astype(np.int32), (key % (n_bin + 1)).astype(np.int32)
-    return Rows(_starts(np.bincount(left, minlength=width)), right)
+    return Rows(starts_of(np.bincount(left, minlength=width)), right)

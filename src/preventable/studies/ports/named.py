@@ -43,7 +43,7 @@ def named_needs(
     verdict: dict[int, bool] = {}
     out: list[tuple[str, str]] = []
     for s in _newest(sources):
-        if not builds_for(s, architecture, arch_only=policy.arch_only):
+        if not builds_for(s.architecture, architecture, arch_only=policy.arch_only):
             continue
         fields = [s.depends, s.depends_arch] + ([] if policy.arch_only else [s.depends_indep])
         for clause in (c for f in fields for c in pool.fields[f]):

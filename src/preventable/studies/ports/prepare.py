@@ -9,13 +9,16 @@ import numpy as np
 
 from preventable.errors import FormatError, RecordError
 from preventable.readers.debian import BinaryPackage, Common, Index, SourcePackage, read_index
+from preventable.readers.debian_architecture import nearest
 from preventable.readers.debian_archive import IndexFile, Snapshot
 from preventable.readers.debian_relations import RelationPool
 from preventable.records import FailedRow
 from preventable.studies.ports import storage
-from preventable.studies.ports.conflicts import Baseline, Installer, Survey, Witnesses, settle_baseline, start
-from preventable.studies.ports.model import Policy, PoolArrays, build_model, intern_versions
+from preventable.studies.ports.conflicts import Baseline, Installer, settle_baseline, start
+from preventable.studies.ports.model import Policy, PoolArrays, build_model
 from preventable.studies.ports.storage import Prepared
+from preventable.studies.ports.tables import BinaryTable, SourceTable
+from preventable.studies.ports.witnesses import Survey, Witnesses
 
 
 class Workshop:
@@ -48,6 +51,7 @@ class Workshop:
         self._sources: list[Index] | None = None
         self._source_packages: list[SourcePackage] = []
         self._common = Common() if len(snapshot.packages) > 1 else None
+        self._known: tuple[SourceTable, BinaryTable] | None = None
         self._read_before: dict[str, Index] = {}
 
     def sources(self) -> list[Index]:
@@ -68,6 +72,12 @@ class Workshop:
             self._source_packages = list(merged.values())
         return self._source_packages
 
+    def _tables(self) -> tuple[SourceTable, BinaryTable]:
+        if self._known is None:
+            sources = SourceTable(self.pool, self.source_packages())
+            self._known = sources, BinaryTable(self.pool, sources)
+        return self._known
+
     def warm(self, architecture: str) -> None:
         """Read what all architectures share, and one of them, before processes are forked.
 
@@ -80,7 +90,9 @@ class Workshop:
         for file in files:
             arch = None if file.architecture == "all" else architecture
             self._read_before[file.digest] = self._read(file, "Packages", arch)
-        intern_versions(self.pool, [b for i in self._read_before.values() for b in i.binaries], self.source_packages())
+        _, packages = self._tables()
+        for index in self._read_before.values():
+            packages.rows(index.binaries)
         self._arrays.grow()
 
     def _inputs(self, arch: str) -> tuple[list[IndexFile], str]:
@@ -107,15 +119,15 @@ class Workshop:
 
     def _make(self, arch: str, files: Sequence[IndexFile]) -> Prepared:
         of_sources = self.sources()
-        sources = self.source_packages()
         of_packages = [self._read(f, "Packages", None if f.architecture == "all" else arch) for f in files]
-        merged: dict[tuple[str, str, bool], BinaryPackage] = {}
-        for index in of_packages:
-            for b in index.binaries:
-                merged.setdefault((b.name, b.version, b.arch_all), b)
-        binaries = list(merged.values())
-        intern_versions(self.pool, binaries, sources)
-        model = build_model(self.snapshot.suite, arch, sources, binaries, self._arrays.grow(), self.policy)
+        binaries = of_packages[0].binaries
+        if len(of_packages) > 1:
+            merged: dict[tuple[str, str, bool], BinaryPackage] = {}
+            for index in of_packages:
+                for b in index.binaries:
+                    merged.setdefault((b.name, b.version, b.arch_all), b)
+            binaries = list(merged.values())
+        model = build_model(self.snapshot.suite, arch, binaries, self._tables(), self._arrays, self.policy)
         if self.conflicts:
             with Installer(model) as installer:
                 baseline = settle_baseline(model, Witnesses(model), installer)
@@ -124,7 +136,22 @@ class Workshop:
             baseline = Baseline(start(model), Survey(none, [], none), none, model.requires.none())
         failed = tuple(row for index in (*of_sources, *of_packages) for row in index.failed)
         warnings = tuple(row for index in (*of_sources, *of_packages) for row in index.warnings)
-        return Prepared(model, baseline, failed, warnings, sum(i.duplicate for i in (*of_sources, *of_packages)))
+        duplicate = sum(i.duplicate for i in (*of_sources, *of_packages))
+        return Prepared(model, baseline, failed, warnings, duplicate, self._odd_profiles())
+
+    def _odd_profiles(self) -> tuple[str, ...]:
+        """A note for each active profile that no relation of the indices names: most likely a slip."""
+        groups = (group for restriction in self.pool.restrictions for group in restriction.profiles)
+        named = {term.removeprefix("!") for group in groups for term in group}
+        out = []
+        for profile in self.policy.profiles:
+            if profile not in named:
+                near = nearest(profile, sorted(named))
+                out.append(
+                    f"no relation in the indices of {self.snapshot.suite} names the build profile {profile!r}: "
+                    "it changes nothing" + (f" (nearest: {', '.join(near)})" if near else "")
+                )
+        return tuple(out)
 
     def _read(self, file: IndexFile, kind: str, arch: str | None = None) -> Index:
         if file.digest in self._read_before:

@@ -9,14 +9,17 @@ import msgspec
 import numpy as np
 
 from preventable.studies.ports.bootstrap import bootstraps, closure, roots_of_everything
-from preventable.studies.ports.conflicts import Baseline, Installer, Witnesses
+from preventable.studies.ports.conflicts import Baseline, Installer
 from preventable.studies.ports.impact import Level, Outcome, Scenario, chain, hubs, play
-from preventable.studies.ports.model import ArchiveModel, Flags
+from preventable.studies.ports.model import ArchiveModel
+from preventable.studies.ports.rows import Flags
 from preventable.studies.ports.storage import Prepared
-from preventable.studies.ports.terms import Answer, Names, Question, note_tool, tool_facts
+from preventable.studies.ports.terms import Answer, Names, Question, maintainer_term, note_tool, tool_facts
 from preventable.studies.ports.today import tell_today
+from preventable.studies.ports.witnesses import Witnesses
 
 _REASONS_MOST = 5000
+_VITAL = ("required", "important", "essential")
 
 
 def ask(prepared: Prepared, question: Question) -> Answer:
@@ -30,6 +33,7 @@ def ask(prepared: Prepared, question: Question) -> Answer:
     answer = Answer(model.suite, model.architecture)
     answer.baseline = _baseline(model, baseline)
     answer.limits.extend(_limits(model))
+    answer.limits.extend(prepared.notes)
     witnesses = installer = None
     if question.conflicts:
         witnesses, installer = Witnesses(model), Installer(model)
@@ -53,6 +57,13 @@ def _possible(question: Question, names: Names, answer: Answer) -> bool:
         else:
             answer.unknown.append(name)
             answer.near.extend(names.near(name))
+    for name in question.keep:
+        (answer.unknown if names.source(name) is None else answer.known).append(name)
+        if names.source(name) is None:
+            answer.near.extend(names.near(name))
+    for person in question.maintainers:
+        some = any(person.lower() in people.lower() for people in names.model.src_people)
+        (answer.known if some else answer.unknown).append(maintainer_term(person))
     for name in question.requires:
         note_tool(names, name, answer)
     left = [n for n in subjects if n not in answer.unknown]
@@ -141,7 +152,8 @@ def _scenario(
     kept = _kept(model, names, question.keep)
     outcome = play(model, baseline, scenario, witnesses, installer, immune=kept)
     scope = _scope(model, names, question)
-    answer.rows = [_row(model, level, scope) for level in outcome.levels.values()]
+    vital = np.array([p in _VITAL for p in model.bin_priority], dtype=np.bool_) | model.bin_essential
+    answer.rows = [_row(model, level, scope, vital) for level in outcome.levels.values()]
     answer.limits.extend(_consequences(model, outcome))
     base = [s for s in _base_sources(model, baseline, outcome) if s not in roots]
     if base:
@@ -155,7 +167,7 @@ def _scenario(
         )
         again = _kept(model, names, (*question.keep, *base))
         other = play(model, baseline, scenario, witnesses, installer, immune=again)
-        answer.with_base_kept = [{**_row(model, level, scope), "kept": base} for level in other.levels.values()]
+        answer.with_base_kept = [{**_row(model, level, scope, vital), "kept": base} for level in other.levels.values()]
     if question.hubs and len(outcome.levels["full"].sources) > 1:
         answer.hubs = [
             {"suite": model.suite, "arch": model.architecture, **msgspec.structs.asdict(h)}
@@ -197,12 +209,12 @@ def _scope(model: ArchiveModel, names: Names, question: Question) -> Flags | Non
     return scope
 
 
-def _row(model: ArchiveModel, level: Level, scope: Flags | None) -> dict[str, Any]:
+def _row(model: ArchiveModel, level: Level, scope: Flags | None, vital: Flags) -> dict[str, Any]:
     sources, binaries, lost = level.sources, level.binaries, level.lost
     if scope is not None:
         sources, binaries, lost = sources[scope[sources]], binaries[scope[binaries]], lost[scope[lost]]
     sets: dict[str, set[str]] = {"essential": set(), "required": set(), "important": set()}
-    for i in binaries.tolist():
+    for i in binaries[vital[binaries]].tolist():
         priority = model.bin_priority[i]
         if priority in sets:
             sets[priority].add(model.bin_name[i])
@@ -282,7 +294,9 @@ def _baseline(model: ArchiveModel, baseline: Baseline) -> dict[str, Any]:
 
 def _limits(model: ArchiveModel) -> list[str]:
     out = []
-    orphans = int((model.bin_source < 0).sum())
+    # Without sources of arch:all only, their binary packages have none here, and that says nothing.
+    told = ~model.bin_all if model.policy.arch_only else np.ones(model.n_bin, np.bool_)
+    orphans = int((told & (model.bin_source < 0)).sum())
     if model.n_bin and orphans * 5 > model.n_bin:
         out.append(
             f"{orphans:,} of {model.n_bin:,} binary packages of {model.architecture} have no source in the "

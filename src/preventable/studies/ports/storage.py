@@ -10,8 +10,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import tempfile
 from collections.abc import Sequence
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,14 @@ import numpy as np
 import platformdirs
 
 from preventable.records import METHOD_VERSION, FailedRow
-from preventable.studies.ports.conflicts import Baseline, Survey
+from preventable.studies.ports.conflicts import Baseline
 from preventable.studies.ports.fixpoint import Propagation
-from preventable.studies.ports.model import ArchiveModel, Policy, Rows
+from preventable.studies.ports.model import ArchiveModel, Policy
+from preventable.studies.ports.rows import Rows
 from preventable.studies.ports.texts import Texts
+from preventable.studies.ports.witnesses import Survey
 
-_FORMAT = 2
+_FORMAT = 3
 _NAMES = [
     "bin_name",
     "bin_version",
@@ -50,6 +52,8 @@ class Prepared(msgspec.Struct, frozen=True):
     failed: tuple[FailedRow, ...]
     warnings: tuple[FailedRow, ...]
     duplicate: int
+    notes: tuple[str, ...] = ()
+    """What is odd about the policy, seen from these indices."""
 
 
 def cache_folder() -> Path:
@@ -99,6 +103,7 @@ def save(folder: Path, key: str, prepared: Prepared) -> None:
         "build_essential": model.build_essential,
         "round": state.round,
         "duplicate": prepared.duplicate,
+        "notes": list(prepared.notes),
         "failed": msgspec.to_builtins(prepared.failed),
         "warnings": msgspec.to_builtins(prepared.warnings),
         # Names never hold a newline: they are single-line fields.
@@ -106,6 +111,8 @@ def save(folder: Path, key: str, prepared: Prepared) -> None:
         "arrays": {name: [a.dtype.str, a.tobytes()] for name, a in arrays.items()},
         "bits": [bits.to_bytes((bits.bit_length() + 7) // 8, "little") for bits in distinct],
     }
+    import tempfile  # noqa: PLC0415  (slow: only to write)
+
     with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=folder, prefix=".model-")
@@ -120,7 +127,9 @@ def save(folder: Path, key: str, prepared: Prepared) -> None:
 def load(folder: Path, key: str) -> Prepared | None:
     """Read a model back, or ``None`` if there is none that can be used."""
     try:
-        document = msgspec.msgpack.decode((folder / f"{key}.model").read_bytes())
+        # Files here are replaced, never changed, so that one may be read where it lies.
+        with (folder / f"{key}.model").open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as raw:
+            document = msgspec.msgpack.decode(raw)
         if document["format"] != _FORMAT:
             return None
         arrays = {name: np.frombuffer(raw, dtype=np.dtype(kind)) for name, (kind, raw) in document["arrays"].items()}
@@ -160,6 +169,7 @@ def load(folder: Path, key: str) -> Prepared | None:
             msgspec.convert(document["failed"], tuple[FailedRow, ...]),
             msgspec.convert(document["warnings"], tuple[FailedRow, ...]),
             document["duplicate"],
+            tuple(document["notes"]),
         )
     except (OSError, msgspec.MsgspecError, KeyError, ValueError, TypeError, IndexError):
         return None

@@ -117,7 +117,7 @@ def _survey(
         have = [a for a in snapshot.packages if a != "all"] or (
             ["all"] if "all" in snapshot.packages and not architectures else []
         )
-        wanted = list(architectures) or have
+        wanted = list(architectures) or [*have, *(a for a in question.without if a not in have)]
         present = [a for a in wanted if a in snapshot.packages or ("all" in snapshot.packages and a in have)]
         size = sum(f.size for files in snapshot.packages.values() for f in files)
         count = min(workers or os.cpu_count() or 1, len(present))
@@ -128,9 +128,12 @@ def _survey(
         for arch in wanted:
             if arch not in present:
                 snapshot.missing.setdefault(arch, f"no index of packages for {arch} was given")
-    if len(jobs) > 1 and any(sum(f.size for f in s.sources) > _WORTH_A_PROCESS_BYTES for s in snapshots):
+    several = len(jobs) > 1 and (workers or os.cpu_count() or 1) > 1
+    if several and any(sum(f.size for f in s.sources) > _WORTH_A_PROCESS_BYTES for s in snapshots):
         import multiprocessing  # noqa: PLC0415  (slow: only for several architectures)
         from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415
+
+        import scipy.sparse.csgraph  # noqa: F401, PLC0415  (once, before the processes part)
 
         with warnings.catch_warnings():
             # NumPy's idle threads make newer Pythons warn about fork; the children start none of theirs.
@@ -140,10 +143,14 @@ def _survey(
                 own = [j.architectures for j in jobs if j.shop == i]
                 if len(own) > 1:
                     shop.warm(own[0][0])
-            size = min(workers or os.cpu_count() or 1, len(jobs))
+            # This process works, too: what it alone still touches need not be copied.
+            size = min(workers or os.cpu_count() or 1, len(jobs)) - 1
             with ProcessPoolExecutor(size, context, _inherit, (shops, question)) as pool:
-                for job, found in zip(jobs, pool.map(_work_forked, jobs), strict=True):
-                    findings.merge(found)
+                waiting = [pool.submit(_work_forked, job) for job in jobs[1:]]
+                findings.merge(work(jobs[0], shops, question))
+                done(len(jobs[0].architectures))
+                for job, later in zip(jobs[1:], waiting, strict=True):
+                    findings.merge(later.result())
                     done(len(job.architectures))
     else:
         for job in jobs:
@@ -225,7 +232,7 @@ def _without_packages(
                         "tool": tool,
                         "has_tool": None,
                         "versions": [],
-                        "sources": len({s.name for s in sources if builds_for(s, arch)}),
+                        "sources": len({s.name for s in sources if builds_for(s.architecture, arch)}),
                         "sources_direct": len(needs),
                         "sources_need": None,
                         "sources_two": None,

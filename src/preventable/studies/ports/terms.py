@@ -73,13 +73,13 @@ class Names:
     def binaries(self, name: str) -> list[int]:
         """The binary packages of that name (several versions may be live)."""
         if name not in self._binaries:
-            self._binaries[name] = [i for i, n in enumerate(self.model.bin_name) if n == name]
+            self._binaries[name] = _places(self.model.bin_name, name)
         return self._binaries[name]
 
     def built(self, source: str) -> list[int]:
         """The binary packages built from a source of that name."""
         if source not in self._built:
-            self._built[source] = [i for i, n in enumerate(self.model.bin_source_name) if n == source]
+            self._built[source] = _places(self.model.bin_source_name, source)
         return self._built[source]
 
     def tool(self, name: str) -> tuple[list[str], list[int]] | None:
@@ -141,6 +141,16 @@ class Names:
         return sorted(i for i in found if self.model.bin_name[i] != name)
 
 
+def _places(items: list[str], wanted: str) -> list[int]:
+    """Where an item stands in a list, every time."""
+    out: list[int] = []
+    try:
+        while True:
+            out.append(items.index(wanted, out[-1] + 1 if out else 0))
+    except ValueError:
+        return out
+
+
 _FIRST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+.\-_]*")
 
 
@@ -165,6 +175,11 @@ def tool_facts(
         "installable": bool(living or others),
         "other_providers": others,
     }
+
+
+def maintainer_term(person: str) -> str:
+    """How a maintainer that was asked for is called among the known and unknown names."""
+    return f"maintainer {person}"
 
 
 def note_tool(names: Names, name: str, answer: Answer) -> None:

@@ -8,11 +8,13 @@ import msgspec
 import numpy as np
 
 from preventable.studies.ports.bootstrap import bootstraps
-from preventable.studies.ports.conflicts import Baseline, Installer, Witnesses
+from preventable.studies.ports.conflicts import Baseline, Installer
 from preventable.studies.ports.fixpoint import Propagation
 from preventable.studies.ports.impact import Outcome, Scenario, chain, play
-from preventable.studies.ports.model import ArchiveModel, Ints
+from preventable.studies.ports.model import ArchiveModel
+from preventable.studies.ports.rows import Ints
 from preventable.studies.ports.terms import Answer, Names, Question, note_tool, tool_facts
+from preventable.studies.ports.witnesses import Witnesses
 
 _NONE: Ints = np.zeros(0, np.int32)
 
