@@ -39,7 +39,7 @@ FEW_FEATURES = 8
 """With so few, it is checked whether the record says anything at all."""
 LEAST = 0.15
 """A class that its text makes less likely than this is no label; the probabilities are given all the same."""
-MODEL_VERSION = "1"
+MODEL_VERSION = "2"
 _TIERS = (
     frozenset(("spatial", "temporal", "initialization", "type")),
     frozenset(("null", "race", "integer")),
@@ -48,9 +48,10 @@ _TIERS = (
 
 
 class Calibration(msgspec.Struct, frozen=True):
-    """logit p' = slope * logit p + offset, one pair for kernel commit messages and one for other texts."""
+    """logit p' = slope * logit p + offset, one pair per genre of text (``words.GENRES``)."""
 
-    kernel: tuple[float, float] = (1.0, 0.0)
+    commit: tuple[float, float] = (1.0, 0.0)
+    sentence: tuple[float, float] = (1.0, 0.0)
     other: tuple[float, float] = (1.0, 0.0)
 
 
@@ -61,8 +62,8 @@ class Card(msgspec.Struct, frozen=True):
     classes: tuple[str, ...]
     data_digest: str
     rows: dict[str, int]
-    temperature: tuple[float, float]
-    """Of kernel texts, of others."""
+    temperature: tuple[float, float, float]
+    """By genre of text."""
     calibrations: dict[str, Calibration]
     """By methodology, and ``strict`` and ``broad`` in any case."""
     licence: str
@@ -113,7 +114,7 @@ class ModelLabeller:
 
     def probabilities(self, advisories: Sequence[Advisory]) -> F32:
         """Calibrated class probabilities, shape (n, c), columns as ``classes``."""
-        parts = [self._softmax(rows, kernel) for rows, kernel, _ in self._batches(advisories)]
+        parts = [self._softmax(rows, genre) for rows, genre, _ in self._batches(advisories)]
         return np.concatenate(parts) if parts else np.zeros((0, len(self.classes)), dtype=np.float32)
 
     def predict(self, advisories: Sequence[Advisory], *, reasons: int = 4) -> Prediction:
@@ -127,12 +128,12 @@ class ModelLabeller:
         found: list[F32] = []
         methodologies: dict[str, list[F32]] = {m: [] for m in self.taxonomy.methodologies}
         tiers = [np.array([c in tier for c in self.classes]) for tier in _TIERS]
-        for rows, kernel, batch in self._batches(advisories):
-            p = self._softmax(rows, kernel)
+        for rows, genre, batch in self._batches(advisories):
+            p = self._softmax(rows, genre)
             found.append(p)
             for name, methodology in self.taxonomy.methodologies.items():
-                methodologies[name].append(self._methodology(name, methodology, p, kernel))
-            chosen = self._choose(p, kernel, tiers)
+                methodologies[name].append(self._methodology(name, methodology, p, genre))
+            chosen = self._choose(p, genre, tiers)
             words = self._reasons(rows, chosen, batch, reasons)
             few = np.diff(rows.starts) <= FEW_FEATURES
             for advisory, c, row_p, why, little in zip(batch, chosen, p, words, few, strict=True):
@@ -164,12 +165,12 @@ class ModelLabeller:
 
     def _batches(
         self, advisories: Sequence[Advisory]
-    ) -> Iterator[tuple[Rows, npt.NDArray[np.bool_], Sequence[Advisory]]]:
+    ) -> Iterator[tuple[Rows, npt.NDArray[np.intp], Sequence[Advisory]]]:
         for start in range(0, len(advisories), BATCH):
             batch = advisories[start : start + BATCH]
             words = [words_of(a.title, a.text) for a in batch]
-            kernel = np.fromiter((w.kernel for w in words), dtype=bool, count=len(words))
-            yield rows_of(words, self.vocabulary), kernel, batch
+            genre = np.fromiter((w.genre for w in words), dtype=np.intp, count=len(words))
+            yield rows_of(words, self.vocabulary), genre, batch
 
     def _scores(self, rows: Rows) -> F32:
         gathered = self.weights[rows.columns] * rows.values[:, None]
@@ -177,25 +178,24 @@ class ModelLabeller:
         summed: F32 = np.add.reduceat(gathered, rows.starts[:-1], axis=0)
         return summed + self.bias
 
-    def _softmax(self, rows: Rows, kernel: npt.NDArray[np.bool_]) -> F32:
-        of_kernel, of_other = self.card.temperature
-        scores = self._scores(rows) * np.where(kernel, of_kernel, of_other).astype(np.float32)[:, None]
+    def _softmax(self, rows: Rows, genre: npt.NDArray[np.intp]) -> F32:
+        scores = self._scores(rows) * np.array(self.card.temperature, dtype=np.float32)[genre][:, None]
         p = np.exp(scores - scores.max(axis=1, keepdims=True))
         result: F32 = p / p.sum(axis=1, keepdims=True)
         return result
 
-    def _methodology(self, name: str, methodology: Methodology, p: F32, kernel: npt.NDArray[np.bool_]) -> F32:
+    def _methodology(self, name: str, methodology: Methodology, p: F32, genre: npt.NDArray[np.intp]) -> F32:
         mask = np.array([methodology.counts(c, self.taxonomy.cwe_of(c, None)) for c in self.classes])
-        return calibrated(p[:, mask].sum(axis=1), kernel, self.card.calibrations.get(name, Calibration()))
+        return calibrated(p[:, mask].sum(axis=1), genre, self.card.calibrations.get(name, Calibration()))
 
     def _choose(
-        self, p: F32, kernel: npt.NDArray[np.bool_], tiers: Sequence[npt.NDArray[np.bool_]]
+        self, p: F32, genre: npt.NDArray[np.intp], tiers: Sequence[npt.NDArray[np.bool_]]
     ) -> npt.NDArray[np.intp]:
         strict_mask, broad_only = tiers
-        strict = calibrated(p[:, strict_mask].sum(axis=1), kernel, self.card.calibrations.get("strict", Calibration()))
+        strict = calibrated(p[:, strict_mask].sum(axis=1), genre, self.card.calibrations.get("strict", Calibration()))
         broad = calibrated(
             p[:, strict_mask | broad_only].sum(axis=1),
-            kernel,
+            genre,
             self.card.calibrations.get("broad", Calibration()),
         )
         allowed = np.where(
@@ -248,14 +248,14 @@ class ModelLabeller:
         return known
 
 
-def calibrated(p: F32, kernel: npt.NDArray[np.bool_], calibration: Calibration) -> F32:
+def calibrated(p: F32, genre: npt.NDArray[np.intp], calibration: Calibration) -> F32:
     """Apply a calibration to probabilities, shape (n,)."""
     if calibration == Calibration():
         return np.clip(p, 0.0, 1.0)
     inside = np.clip(p.astype(np.float64), 1e-6, 1 - 1e-6)
     logit = np.log(inside / (1 - inside))
-    slope = np.where(kernel, calibration.kernel[0], calibration.other[0])
-    offset = np.where(kernel, calibration.kernel[1], calibration.other[1])
+    pairs = np.array((calibration.commit, calibration.sentence, calibration.other))[genre]
+    slope, offset = pairs[:, 0], pairs[:, 1]
     result: F32 = (1.0 / (1.0 + np.exp(-(slope * logit + offset)))).astype(np.float32)
     return result
 
