@@ -3,9 +3,9 @@
     preventable train advisories-dev.jsonl.zst --out model.npz --held-out held-out.csv
     python benchmarks/eval_classifier.py advisories-dev.jsonl.zst --model model.npz --held-out held-out.csv [--audit]
 
-Kernel readings, older kernel CVEs and RustSec records are judged on predictions of folds that did not see them, calibrated
-on the other folds; curl was never trained on (``curl-reading.csv`` beside this file is the truth: read by a model, from
-titles where they say it).
+Kernel readings, older kernel CVEs and RustSec records are judged on predictions of folds that did not see them,
+calibrated on the other folds; curl was never trained on (``curl-reading.csv`` beside this file is the truth: read by a
+model, from titles where they say it).
 ``--audit`` judges the audit sample, which trained and inspired nothing:
 look once, at the end. Intervals are bootstrap percentiles (2,000 resamples of records, seed 1).
 """

@@ -2,7 +2,8 @@
 
 Zones: title, head (the first words of the body), body, and the chain of field terms in their order ("race-condition …
 use-after-free"). Texts that are not commit messages have a second set of the same, so that their style can have
-weights of its own; what all genres share is learned once. Every key is ``zone << 48 | word << 32 | word << 16 | word``; word 0 means none.
+weights of its own; what all genres share is learned once.
+Every key is ``zone << 48 | word << 32 | word << 16 | word``; word 0 means none.
 """
 
 from __future__ import annotations

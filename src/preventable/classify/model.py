@@ -26,7 +26,7 @@ from preventable.classify.features import (
     rows_of,
     zone_of,
 )
-from preventable.classify.words import words_of
+from preventable.classify.words import GENRES, Words, words_of
 from preventable.errors import FormatError
 from preventable.records import Advisory, Label, LabelReason, Span
 from preventable.taxonomy.loader import UNKNOWN, Methodology, Taxonomy, builtin
@@ -35,10 +35,11 @@ F32 = npt.NDArray[np.float32]
 
 BATCH = 256
 """Records scored at once: keeps the gathered weights in cache."""
-FEW_FEATURES = 8
-"""With so few, it is checked whether the record says anything at all."""
-LEAST = 0.15
-"""A class that its text makes less likely than this is no label; the probabilities are given all the same."""
+NO_NEWS = 0.15
+"""A text whose words move the chances by less than this (Kullback-Leibler, in nats, from those of a text of the same
+genre without words) says nothing that the model understands: no label and no chances."""
+LEAST = 0.30
+"""Where no class is likelier than this and neither is memory safety, there is no label; the chances stand."""
 MODEL_VERSION = "2"
 _TIERS = (
     frozenset(("spatial", "temporal", "initialization", "type")),
@@ -48,11 +49,14 @@ _TIERS = (
 
 
 class Calibration(msgspec.Struct, frozen=True):
-    """logit p' = slope * logit p + offset, one pair per genre of text (``words.GENRES``)."""
+    """logit p' = a * logit p + b * lead + c, one triple per genre of text (``words.GENRES``).
 
-    commit: tuple[float, float] = (1.0, 0.0)
-    sentence: tuple[float, float] = (1.0, 0.0)
-    other: tuple[float, float] = (1.0, 0.0)
+    p is the sum over the classes that count; the lead is that of the likeliest of them over the likeliest other one.
+    """
+
+    commit: tuple[float, float, float] = (1.0, 0.0, 0.0)
+    sentence: tuple[float, float, float] = (1.0, 0.0, 0.0)
+    other: tuple[float, float, float] = (1.0, 0.0, 0.0)
 
 
 class Card(msgspec.Struct, frozen=True):
@@ -102,6 +106,7 @@ class ModelLabeller:
         self.bias = bias
         self.words = list(vocabulary.words)
         self._names: dict[int, tuple[str, str]] = {}
+        self._silent = self._without_words()
         self._centred = weights - weights.mean(axis=1, keepdims=True)
 
     def label(self, advisory: Advisory) -> Label:
@@ -133,13 +138,13 @@ class ModelLabeller:
             found.append(p)
             for name, methodology in self.taxonomy.methodologies.items():
                 methodologies[name].append(self._methodology(name, methodology, p, genre))
-            chosen = self._choose(p, genre, tiers)
+            chosen, unsafe = self._choose(p, genre, tiers)
             words = self._reasons(rows, chosen, batch, reasons)
-            few = np.diff(rows.starts) <= FEW_FEATURES
-            for advisory, c, row_p, why, little in zip(batch, chosen, p, words, few, strict=True):
-                if little and not self._tells(advisory):
+            news = (p * np.log(np.maximum(p, 1e-9) / self._silent[genre])).sum(axis=1)
+            for advisory, c, row_p, why, told, likely in zip(batch, chosen, p, words, news, unsafe, strict=True):
+                if told < NO_NEWS:
                     labels.append(Label(advisory.id, UNKNOWN, "none"))
-                elif row_p[c] < LEAST:
+                elif row_p[c] < LEAST and not likely:
                     doubt = f"no class reaches {LEAST:.0%} (nearest {self.classes[c]} {row_p[c]:.0%})"
                     labels.append(Label(advisory.id, UNKNOWN, "none", None, (LabelReason("model", doubt, "model"),)))
                 else:
@@ -153,10 +158,11 @@ class ModelLabeller:
             {m: np.concatenate(v) if v else np.zeros(0, dtype=np.float32) for m, v in methodologies.items()},
         )
 
-    def _tells(self, advisory: Advisory) -> bool:
-        """Whether a record has any known word of more than one letter."""
-        words = words_of(advisory.title, advisory.text)
-        return any(len(w) > 1 and w in self.vocabulary.words for w in (*words.title, *words.body))
+    def _without_words(self) -> F32:
+        """Chances of a text of each genre of which no word is known, shape (genres, c)."""
+        rows = rows_of([Words([], [], genre) for genre in range(len(GENRES))], self.vocabulary)
+        chances: F32 = np.maximum(self._softmax(rows, np.arange(len(GENRES))), np.float32(1e-9))
+        return chances
 
     def scores(self, advisories: Sequence[Advisory]) -> F32:
         """Uncalibrated scores, shape (n, c); for training and tests."""
@@ -186,15 +192,17 @@ class ModelLabeller:
 
     def _methodology(self, name: str, methodology: Methodology, p: F32, genre: npt.NDArray[np.intp]) -> F32:
         mask = np.array([methodology.counts(c, self.taxonomy.cwe_of(c, None)) for c in self.classes])
-        return calibrated(p[:, mask].sum(axis=1), genre, self.card.calibrations.get(name, Calibration()))
+        return calibrated(p, mask, genre, self.card.calibrations.get(name, Calibration()))
 
     def _choose(
         self, p: F32, genre: npt.NDArray[np.intp], tiers: Sequence[npt.NDArray[np.bool_]]
-    ) -> npt.NDArray[np.intp]:
+    ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
+        """The class shown, which agrees with the chances of the tiers, and whether one of the tiers is likely."""
         strict_mask, broad_only = tiers
-        strict = calibrated(p[:, strict_mask].sum(axis=1), genre, self.card.calibrations.get("strict", Calibration()))
+        strict = calibrated(p, strict_mask, genre, self.card.calibrations.get("strict", Calibration()))
         broad = calibrated(
-            p[:, strict_mask | broad_only].sum(axis=1),
+            p,
+            strict_mask | broad_only,
             genre,
             self.card.calibrations.get("broad", Calibration()),
         )
@@ -204,7 +212,7 @@ class ModelLabeller:
             np.where((broad > 0.5)[:, None], broad_only, ~(strict_mask | broad_only)),
         )
         chosen: npt.NDArray[np.intp] = np.argmax(np.where(allowed, p, -1.0), axis=1)
-        return chosen
+        return chosen, (strict > 0.5) | (broad > 0.5)
 
     def _reasons(
         self, rows: Rows, chosen: npt.NDArray[np.intp], batch: Sequence[Advisory], count: int
@@ -248,15 +256,30 @@ class ModelLabeller:
         return known
 
 
-def calibrated(p: F32, genre: npt.NDArray[np.intp], calibration: Calibration) -> F32:
-    """Apply a calibration to probabilities, shape (n,)."""
-    if calibration == Calibration():
-        return np.clip(p, 0.0, 1.0)
+def logit(p: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64]:
+    """Logarithm of the odds, kept finite."""
     inside = np.clip(p.astype(np.float64), 1e-6, 1 - 1e-6)
-    logit = np.log(inside / (1 - inside))
-    pairs = np.array((calibration.commit, calibration.sentence, calibration.other))[genre]
-    slope, offset = pairs[:, 0], pairs[:, 1]
-    result: F32 = (1.0 / (1.0 + np.exp(-(slope * logit + offset)))).astype(np.float32)
+    result: npt.NDArray[np.float64] = np.log(inside / (1 - inside))
+    return result
+
+
+def lead(p: F32, counted: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+    """Logarithm of the ratio of the likeliest class that counts to the likeliest other one, shape (n,)."""
+    if counted.all() or not counted.any():
+        return np.zeros(len(p))
+    inside = np.log(np.clip(p.astype(np.float64), 1e-6, 1))
+    result: npt.NDArray[np.float64] = inside[:, counted].max(axis=1) - inside[:, ~counted].max(axis=1)
+    return result
+
+
+def calibrated(p: F32, counted: npt.NDArray[np.bool_], genre: npt.NDArray[np.intp], calibration: Calibration) -> F32:
+    """The chance that a record counts, shape (n,), from class probabilities of shape (n, c)."""
+    summed = p[:, counted].sum(axis=1)
+    if calibration == Calibration():
+        return np.clip(summed, 0.0, 1.0)
+    fits = np.array((calibration.commit, calibration.sentence, calibration.other))[genre]
+    z = fits[:, 0] * logit(summed) + fits[:, 1] * lead(p, counted) + fits[:, 2]
+    result: F32 = (1.0 / (1.0 + np.exp(-z))).astype(np.float32)
     return result
 
 

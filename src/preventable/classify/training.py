@@ -23,10 +23,19 @@ from scipy.optimize import minimize
 
 from preventable.classify.features import CHAIN_TERMS, keys_of, make_vocabulary, rows_of
 from preventable.classify.labeller import PRECEDENCE
-from preventable.classify.model import MODEL_VERSION, Calibration, Card, ModelLabeller, load_model, model_arrays
+from preventable.classify.model import (
+    MODEL_VERSION,
+    Calibration,
+    Card,
+    ModelLabeller,
+    lead,
+    load_model,
+    logit,
+    model_arrays,
+)
 from preventable.classify.regression import Softmax, fit_softmax, softmax
 from preventable.classify.text_rules import Match, matches
-from preventable.classify.words import Words, words_of
+from preventable.classify.words import SENTENCE, Words, words_of
 from preventable.errors import FormatError, InputError
 from preventable.records import Advisory
 from preventable.taxonomy.loader import Taxonomy
@@ -35,9 +44,9 @@ F32 = npt.NDArray[np.float32]
 
 CLASSES: tuple[str, ...] = PRECEDENCE
 READING_WEIGHTS = {"random": 6.0, "mixed": 3.0, "uncertain": 3.0}
-"""By how a record was drawn: those picked for being hard count half, so that they do not decide how common a class is."""
+"""By how a record was drawn: those picked for being hard count half, lest they decide how common a class is."""
 CATEGORY_WEIGHT = 3.0
-CWE_WEIGHTS = {"nluedtke": 1.5, "vr-kernel": 1.0, "vr": 0.7}
+CWE_WEIGHTS = {"nluedtke": 6.0, "vr-kernel": 1.0, "vr": 0.7}
 RULE_WEIGHT = 0.6
 COMMON = frozenset(("injection", "access-control", "path"))
 """Classes of which the non-kernel data holds thousands: one in ten is kept."""
@@ -46,6 +55,8 @@ MIN_RECORDS_PER_WORD = 8
 MIN_RECORDS_PER_KEY = 8
 MAX_FEATURES = 52_000
 PENALTY = 2e-5
+TOPICS = 128
+"""Directions of the topic space (latent semantic analysis) that all words share some weight by."""
 TEACHER_TRUST = 0.4
 DOUBT = 0.15
 """A rule's label to which the first fit gives less than this is dropped."""
@@ -203,8 +214,8 @@ def assemble(
 def _rust(row: _Row, reading: tuple[str, str] | None) -> list[Example]:
     """A RustSec advisory: its reading, and where that contradicts the categories, what these say.
 
-    A category names a set of classes ("memory-corruption": one of the strict ones). Where both speak, the set decides and
-    the reading picks from it. Advisories about a package without a maintainer are no fault.
+    A category names a set of classes ("memory-corruption": one of the strict ones). Where both speak, the set
+    decides and the reading picks from it. Advisories about a package without a maintainer are no fault.
     """
     if row.cats is None:
         return []
@@ -226,9 +237,10 @@ def _rust(row: _Row, reading: tuple[str, str] | None) -> list[Example]:
 def _consequence(row: _Row, weakness: str, weight: float) -> tuple[str | None, float]:
     """A CWE often names the trigger ("integer overflow"); the codebook wants what the text says that memory suffers.
 
+    Not in the one paragraph of a CVE: those are labelled, and judged, as NVD does it, by the word that stands first.
     Deep recursion is sometimes filed under a stack overflow's CWE; such a record teaches nothing.
     """
-    if weakness in TRIGGERS:
+    if weakness in TRIGGERS and words_of(row.title, row.text).genre != SENTENCE:
         by_rules, _ = rule_label(matches(Advisory(row.id, "", "", row.title, row.text)))
         if by_rules in STRICT:
             return by_rules, weight / 4
@@ -275,8 +287,13 @@ def train(
     said(f"{x.shape[1]} features, {x.nnz} values")
     first = fit_softmax(x, targets, weights, penalty=PENALTY, iterations=iterations)
     kept = _most_important(first, x)
-    keys, x, first = keys[kept], x[:, kept].tocsr(), Softmax(first.weights_[kept], first.bias_)
-    said(f"{len(keys)} features kept")
+    keys, x = keys[kept], x[:, kept].tocsr()
+    topics = _topics(x)
+    x = sparse.hstack([x, sparse.csr_matrix(x @ topics)]).tocsr().astype(np.float32)
+    first = Softmax(
+        np.vstack([first.weights_[kept], np.zeros((topics.shape[1], len(CLASSES)), np.float32)]), first.bias_
+    )
+    said(f"{len(keys)} features kept, {topics.shape[1]} topics")
     judged = np.array([e.source == "rustsec" or (e.by in ("reading", "cwe") and e.source in JUDGED) for e in examples])
     ids = {e.id for e, j in zip(examples, judged, strict=True) if j}
     outside = np.array([e.id in ids for e in examples])
@@ -305,7 +322,9 @@ def train(
         "single words, signatures of sanitizers, and groups of at most three words; no text of any record",
     )
     used, remap = _used_words(vocabulary, keys)
-    labeller = ModelLabeller(make_vocabulary(used, remap), final.weights_, final.bias_, card, taxonomy)
+    # Topics are sums of n-grams, so that their weights fold into those of the n-grams.
+    folded = final.weights_[: len(keys)] + topics @ final.weights_[len(keys) :]
+    labeller = ModelLabeller(make_vocabulary(used, remap), folded, final.bias_, card, taxonomy)
     return Trained(labeller, tuple(examples), held_out, chances, judged)
 
 
@@ -378,6 +397,26 @@ def _matrix(words: Sequence[Words], vocabulary: Sequence[bytes], keys: npt.NDArr
     return sparse.csr_matrix((values, columns, starts), shape=(len(words), len(keys)))
 
 
+def _topics(x: sparse.csr_matrix) -> F32:
+    """Directions in which n-grams occur together, shape (d, t), scaled so that rows have length 1 on average.
+
+    Right singular vectors of the rows, rare n-grams weighing more. They are learned without labels: words that
+    were seen in few labelled texts get part of their weights from words in whose company they stand.
+    """
+    t = min(TOPICS, min(x.shape) // 4)
+    count = np.maximum(np.asarray((x > 0).sum(axis=0)).ravel(), 1)
+    rarity = (np.log(x.shape[0] / count) + 0.3).astype(np.float32)
+    weighted = (x @ sparse.diags_array(rarity)).tocsr()
+    basis = np.random.default_rng(1).standard_normal((x.shape[0], t + 16), dtype=np.float32)
+    for _ in range(4):  # subspace iteration: Halko, Martinsson and Tropp 2011, algorithm 4.4
+        basis = np.linalg.qr(weighted @ (weighted.T @ basis))[0]
+    right = np.linalg.svd((weighted.T @ basis).T, full_matrices=False)[2][:t]
+    topics = rarity[:, None] * right.T
+    length = np.sqrt(float(np.mean(np.sum((x @ topics) ** 2, axis=1))))
+    result: F32 = (topics / max(length, 1e-9)).astype(np.float32)
+    return result
+
+
 def _targets(examples: Sequence[Example]) -> tuple[F32, F32]:
     targets = np.ones((len(examples), len(CLASSES)), dtype=np.float32)
     for i, e in enumerate(examples):
@@ -421,17 +460,17 @@ def _calibrate(
 ) -> tuple[tuple[float, float, float], F32, dict[str, npt.NDArray[np.float64]], dict[str, Calibration]]:
     """Temperature, then slope and offset by methodology, each by genre, all on held-out folds.
 
-    Only readings that were drawn at random count, since the others were picked for being hard.
+    Only readings that were drawn at random count, since the others were picked for being hard. A category counts for a
+    methodology whose classes hold all or none of those that it names.
     """
     drawn = readings()
-    random = np.array([drawn[e.id][1] == "random" if e.by == "reading" else e.by == "cwe" for e in examples])
+    random = np.array([drawn[e.id][1] == "random" if e.by == "reading" else e.by != "rules" for e in examples])
     truth = np.array([CLASSES.index(e.weakness) if e.weakness else -1 for e in examples])
-    fitted_on = [
-        judged & random & (truth >= 0) & np.array([e.source == source for e in examples]) for source in CALIBRATED_ON
-    ]
+    known = np.array([[c == e.weakness or (not e.weakness and c in e.among) for c in CLASSES] for e in examples])
+    of_genre = [judged & random & np.array([e.source == source for e in examples]) for source in CALIBRATED_ON]
     held_out = np.zeros_like(scores)
     temperature = []
-    for g, use in enumerate(fitted_on):
+    for g, use in enumerate(u & (truth >= 0) for u in of_genre):
         t = _temperature(scores[use], truth[use]) if use.sum() >= 200 else 1.0
         temperature.append(t)
         held_out[genre == g] = softmax(scores[genre == g] * np.float32(t))
@@ -440,17 +479,18 @@ def _calibrate(
     chances = {}
     for name, methodology in taxonomy.methodologies.items():
         counted = np.array([methodology.counts(c, taxonomy.cwe_of(c, None)) for c in CLASSES])
-        summed = held_out[:, counted].sum(axis=1)
-        pairs = []
+        evidence = np.column_stack([logit(held_out[:, counted].sum(axis=1)), lead(held_out, counted)])
+        fits = []
         chances[name] = np.zeros(len(scores))
-        for g, use in enumerate(fitted_on):
+        yes, no = (known & counted).any(axis=1), (known & ~counted).any(axis=1)
+        for g, use in enumerate(u & (yes != no) for u in of_genre):
             enough = use.sum() >= 200
-            pairs.append(_platt(summed[use], counted[truth[use]]) if enough else (1.0, 0.0))
+            fits.append(_logistic(evidence[use], yes[use]) if enough else (1.0, 0.0, 0.0))
             for k in range(FOLDS):
                 other, here = use & (fold != k), (genre == g) & (fold == k)
-                slope, offset = _platt(summed[other], counted[truth[other]]) if enough else (1.0, 0.0)
-                chances[name][here] = 1 / (1 + np.exp(-(slope * _logit(summed[here]) + offset)))
-        calibrations[name] = Calibration(*pairs)
+                slope, of_lead, offset = _logistic(evidence[other], yes[other]) if enough else (1.0, 0.0, 0.0)
+                chances[name][here] = 1 / (1 + np.exp(-(evidence[here] @ (slope, of_lead) + offset)))
+        calibrations[name] = Calibration(*fits)
     return (temperature[0], temperature[1], temperature[2]), held_out, chances, calibrations
 
 
@@ -462,21 +502,16 @@ def _temperature(scores: F32, truth: npt.NDArray[np.int64]) -> float:
     return float(np.exp(minimize(loss, np.zeros(1), method="Nelder-Mead").x[0]))
 
 
-def _logit(p: F32) -> npt.NDArray[np.float64]:
-    inside = np.clip(p.astype(np.float64), 1e-6, 1 - 1e-6)
-    result: npt.NDArray[np.float64] = np.log(inside / (1 - inside))
-    return result
+def _logistic(evidence: npt.NDArray[np.float64], y: npt.NDArray[np.bool_]) -> tuple[float, float, float]:
+    """Slope of the sum, slope of the lead, offset; held gently to (1, 0, 0)."""
 
+    def loss(abc: npt.NDArray[np.float64]) -> float:
+        z = evidence @ abc[:2] + abc[2]
+        pull = (abc[0] - 1) ** 2 + abc[1] ** 2 + abc[2] ** 2
+        return float((np.logaddexp(0, z) - y * z).mean()) + 1e-3 * float(pull)
 
-def _platt(p: F32, y: npt.NDArray[np.bool_]) -> tuple[float, float]:
-    logit = _logit(p)
-
-    def loss(ab: npt.NDArray[np.float64]) -> float:
-        z = ab[0] * logit + ab[1]
-        return float((np.logaddexp(0, z) - y * z).mean()) + 1e-3 * float((ab[0] - 1) ** 2 + ab[1] ** 2)
-
-    a, b = minimize(loss, np.array([1.0, 0.0]), method="Nelder-Mead").x
-    return float(a), float(b)
+    a, b, c = minimize(loss, np.array([1.0, 0.0, 0.0]), method="Nelder-Mead").x
+    return float(a), float(b), float(c)
 
 
 def held_out_rows(trained: Trained) -> list[dict[str, object]]:
