@@ -1,8 +1,8 @@
 """From words to numbers: n-grams of at most three words in zones, as sparse rows that NumPy alone can make.
 
 Zones: title, head (the first words of the body), body, and the chain of field terms in their order ("race-condition …
-use-after-free"). Texts that are not commit messages have a second set of the same, so that their style can have
-weights of its own; what all genres share is learned once.
+use-after-free"). The one paragraph of a CVE has a second set of the same, since its labels follow habits of their
+own ("race condition ..." first); what all genres share is learned once.
 Every key is ``zone << 48 | word << 32 | word << 16 | word``; word 0 means none.
 """
 
@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from preventable.classify.words import COMMIT, HEAD_WORDS, Words
+from preventable.classify.words import HEAD_WORDS, SENTENCE, Words
 
 U64 = npt.NDArray[np.uint64]
 I32 = npt.NDArray[np.int32]
@@ -24,7 +24,7 @@ F32 = npt.NDArray[np.float32]
 TITLE, HEAD, BODY, CHAIN, OWN_TITLE, OWN_HEAD, OWN_BODY, OWN_CHAIN, STYLE = range(9)
 ZONES = ("title", "head", "body", "chain", "title", "head", "body", "chain", "style")
 _OWN_ZONES = 4
-"""Offset from a zone to its copy for texts that are not commit messages."""
+"""Offset from a zone to its copy for texts of the genre ``SENTENCE``."""
 
 _TABLE_BITS = 20
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
@@ -207,7 +207,7 @@ def keys_of(batch: Sequence[Words], words: dict[bytes, int], terms: frozenset[in
     bodies = [list(map(get, record.body, repeat(0))) for record in batch]
     chains = [_chain(t, b, terms) for t, b in zip(titles, bodies, strict=True)]
     genre = np.fromiter((record.genre for record in batch), dtype=np.uint64, count=len(batch))
-    own = genre != COMMIT
+    own = genre == SENTENCE
     for zone, sequences, longest in (
         (TITLE, titles, 3),
         (HEAD, [b[:HEAD_WORDS] for b in bodies], 3),

@@ -39,7 +39,7 @@ NO_NEWS = 0.15
 """A text whose words move the chances by less than this (Kullback-Leibler, in nats, from those of a text of the same
 genre without words) says nothing that the model understands: no label and no chances."""
 LEAST = 0.30
-"""Where no class is likelier than this and neither is memory safety, there is no label; the chances stand."""
+"""Where no class is likelier than this, nor memory safety by its classes together, there is no label; chances stand."""
 MODEL_VERSION = "2"
 _TIERS = (
     frozenset(("spatial", "temporal", "initialization", "type")),
@@ -197,7 +197,7 @@ class ModelLabeller:
     def _choose(
         self, p: F32, genre: npt.NDArray[np.intp], tiers: Sequence[npt.NDArray[np.bool_]]
     ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
-        """The class shown, which agrees with the chances of the tiers, and whether one of the tiers is likely."""
+        """The class shown, which agrees with the tiers; and whether the classes of one tier are likely together."""
         strict_mask, broad_only = tiers
         strict = calibrated(p, strict_mask, genre, self.card.calibrations.get("strict", Calibration()))
         broad = calibrated(
@@ -212,7 +212,8 @@ class ModelLabeller:
             np.where((broad > 0.5)[:, None], broad_only, ~(strict_mask | broad_only)),
         )
         chosen: npt.NDArray[np.intp] = np.argmax(np.where(allowed, p, -1.0), axis=1)
-        return chosen, (strict > 0.5) | (broad > 0.5)
+        spread = (p[:, strict_mask].sum(axis=1) > 0.5) | (p[:, strict_mask | broad_only].sum(axis=1) > 0.5)
+        return chosen, spread
 
     def _reasons(
         self, rows: Rows, chosen: npt.NDArray[np.intp], batch: Sequence[Advisory], count: int
@@ -274,9 +275,9 @@ def lead(p: F32, counted: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
 
 def calibrated(p: F32, counted: npt.NDArray[np.bool_], genre: npt.NDArray[np.intp], calibration: Calibration) -> F32:
     """The chance that a record counts, shape (n,), from class probabilities of shape (n, c)."""
-    summed = p[:, counted].sum(axis=1)
+    summed: F32 = p[:, counted].sum(axis=1)
     if calibration == Calibration():
-        return np.clip(summed, 0.0, 1.0)
+        return np.clip(summed, np.float32(0), np.float32(1))
     fits = np.array((calibration.commit, calibration.sentence, calibration.other))[genre]
     z = fits[:, 0] * logit(summed) + fits[:, 1] * lead(p, counted) + fits[:, 2]
     result: F32 = (1.0 / (1.0 + np.exp(-z))).astype(np.float32)

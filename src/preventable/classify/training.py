@@ -55,8 +55,6 @@ MIN_RECORDS_PER_WORD = 8
 MIN_RECORDS_PER_KEY = 8
 MAX_FEATURES = 52_000
 PENALTY = 2e-5
-TOPICS = 128
-"""Directions of the topic space (latent semantic analysis) that all words share some weight by."""
 TEACHER_TRUST = 0.4
 DOUBT = 0.15
 """A rule's label to which the first fit gives less than this is dropped."""
@@ -287,13 +285,8 @@ def train(
     said(f"{x.shape[1]} features, {x.nnz} values")
     first = fit_softmax(x, targets, weights, penalty=PENALTY, iterations=iterations)
     kept = _most_important(first, x)
-    keys, x = keys[kept], x[:, kept].tocsr()
-    topics = _topics(x)
-    x = sparse.hstack([x, sparse.csr_matrix(x @ topics)]).tocsr().astype(np.float32)
-    first = Softmax(
-        np.vstack([first.weights_[kept], np.zeros((topics.shape[1], len(CLASSES)), np.float32)]), first.bias_
-    )
-    said(f"{len(keys)} features kept, {topics.shape[1]} topics")
+    keys, x, first = keys[kept], x[:, kept].tocsr(), Softmax(first.weights_[kept], first.bias_)
+    said(f"{len(keys)} features kept")
     judged = np.array([e.source == "rustsec" or (e.by in ("reading", "cwe") and e.source in JUDGED) for e in examples])
     ids = {e.id for e, j in zip(examples, judged, strict=True) if j}
     outside = np.array([e.id in ids for e in examples])
@@ -322,9 +315,7 @@ def train(
         "single words, signatures of sanitizers, and groups of at most three words; no text of any record",
     )
     used, remap = _used_words(vocabulary, keys)
-    # Topics are sums of n-grams, so that their weights fold into those of the n-grams.
-    folded = final.weights_[: len(keys)] + topics @ final.weights_[len(keys) :]
-    labeller = ModelLabeller(make_vocabulary(used, remap), folded, final.bias_, card, taxonomy)
+    labeller = ModelLabeller(make_vocabulary(used, remap), final.weights_, final.bias_, card, taxonomy)
     return Trained(labeller, tuple(examples), held_out, chances, judged)
 
 
@@ -395,26 +386,6 @@ def _matrix(words: Sequence[Words], vocabulary: Sequence[bytes], keys: npt.NDArr
     starts = np.concatenate([[0], *(p.starts[1:] + b for p, b in zip(parts, base, strict=False))])
     values, columns = np.concatenate([p.values for p in parts]), np.concatenate([p.columns for p in parts])
     return sparse.csr_matrix((values, columns, starts), shape=(len(words), len(keys)))
-
-
-def _topics(x: sparse.csr_matrix) -> F32:
-    """Directions in which n-grams occur together, shape (d, t), scaled so that rows have length 1 on average.
-
-    Right singular vectors of the rows, rare n-grams weighing more. They are learned without labels: words that
-    were seen in few labelled texts get part of their weights from words in whose company they stand.
-    """
-    t = min(TOPICS, min(x.shape) // 4)
-    count = np.maximum(np.asarray((x > 0).sum(axis=0)).ravel(), 1)
-    rarity = (np.log(x.shape[0] / count) + 0.3).astype(np.float32)
-    weighted = (x @ sparse.diags_array(rarity)).tocsr()
-    basis = np.random.default_rng(1).standard_normal((x.shape[0], t + 16), dtype=np.float32)
-    for _ in range(4):  # subspace iteration: Halko, Martinsson and Tropp 2011, algorithm 4.4
-        basis = np.linalg.qr(weighted @ (weighted.T @ basis))[0]
-    right = np.linalg.svd((weighted.T @ basis).T, full_matrices=False)[2][:t]
-    topics = rarity[:, None] * right.T
-    length = np.sqrt(float(np.mean(np.sum((x @ topics) ** 2, axis=1))))
-    result: F32 = (topics / max(length, 1e-9)).astype(np.float32)
-    return result
 
 
 def _targets(examples: Sequence[Example]) -> tuple[F32, F32]:
@@ -503,14 +474,15 @@ def _temperature(scores: F32, truth: npt.NDArray[np.int64]) -> float:
 
 
 def _logistic(evidence: npt.NDArray[np.float64], y: npt.NDArray[np.bool_]) -> tuple[float, float, float]:
-    """Slope of the sum, slope of the lead, offset; held gently to (1, 0, 0)."""
+    """Slope of the sum, slope of the lead, offset; neither slope below zero, held gently to (1, 0, 0)."""
 
     def loss(abc: npt.NDArray[np.float64]) -> float:
         z = evidence @ abc[:2] + abc[2]
         pull = (abc[0] - 1) ** 2 + abc[1] ** 2 + abc[2] ** 2
         return float((np.logaddexp(0, z) - y * z).mean()) + 1e-3 * float(pull)
 
-    a, b, c = minimize(loss, np.array([1.0, 0.0, 0.0]), method="Nelder-Mead").x
+    bounds = [(0, None), (0, None), (None, None)]
+    a, b, c = minimize(loss, np.array([0.5, 0.5, 0.0]), method="L-BFGS-B", bounds=bounds).x
     return float(a), float(b), float(c)
 
 
