@@ -40,6 +40,10 @@ NO_NEWS = 0.15
 genre without words) says nothing that the model understands: no label and no chances."""
 LEAST = 0.30
 """Where no class is likelier than this, nor memory safety by its classes together, there is no label; chances stand."""
+BRIEF = 12
+"""Texts of at most so many words: every word weighs much there, whatever it is, so that ..."""
+LEAST_OF_BRIEF = 0.50
+"""... more is asked of them."""
 MODEL_VERSION = "2"
 _TIERS = (
     frozenset(("spatial", "temporal", "initialization", "type")),
@@ -119,7 +123,7 @@ class ModelLabeller:
 
     def probabilities(self, advisories: Sequence[Advisory]) -> F32:
         """Calibrated class probabilities, shape (n, c), columns as ``classes``."""
-        parts = [self._softmax(rows, genre) for rows, genre, _ in self._batches(advisories)]
+        parts = [self._softmax(rows, genre) for rows, genre, _, _ in self._batches(advisories)]
         return np.concatenate(parts) if parts else np.zeros((0, len(self.classes)), dtype=np.float32)
 
     def predict(self, advisories: Sequence[Advisory], *, reasons: int = 4) -> Prediction:
@@ -133,7 +137,7 @@ class ModelLabeller:
         found: list[F32] = []
         methodologies: dict[str, list[F32]] = {m: [] for m in self.taxonomy.methodologies}
         tiers = [np.array([c in tier for c in self.classes]) for tier in _TIERS]
-        for rows, genre, batch in self._batches(advisories):
+        for rows, genre, size, batch in self._batches(advisories):
             p = self._softmax(rows, genre)
             found.append(p)
             for name, methodology in self.taxonomy.methodologies.items():
@@ -141,11 +145,13 @@ class ModelLabeller:
             chosen, unsafe = self._choose(p, genre, tiers)
             words = self._reasons(rows, chosen, batch, reasons)
             news = (p * np.log(np.maximum(p, 1e-9) / self._silent[genre])).sum(axis=1)
-            for advisory, c, row_p, why, told, likely in zip(batch, chosen, p, words, news, unsafe, strict=True):
+            least = np.where(size <= BRIEF, LEAST_OF_BRIEF, LEAST)
+            sure = unsafe | (p[np.arange(len(batch)), chosen] >= least)
+            for advisory, c, row_p, why, told, known in zip(batch, chosen, p, words, news, sure, strict=True):
                 if told < NO_NEWS:
                     labels.append(Label(advisory.id, UNKNOWN, "none"))
-                elif row_p[c] < LEAST and not likely:
-                    doubt = f"no class reaches {LEAST:.0%} (nearest {self.classes[c]} {row_p[c]:.0%})"
+                elif not known:
+                    doubt = f"no class is likely enough (nearest {self.classes[c]} {row_p[c]:.0%})"
                     labels.append(Label(advisory.id, UNKNOWN, "none", None, (LabelReason("model", doubt, "model"),)))
                 else:
                     weakness = self.classes[c]
@@ -166,17 +172,18 @@ class ModelLabeller:
 
     def scores(self, advisories: Sequence[Advisory]) -> F32:
         """Uncalibrated scores, shape (n, c); for training and tests."""
-        parts = [self._scores(rows) for rows, _, _ in self._batches(advisories)]
+        parts = [self._scores(rows) for rows, _, _, _ in self._batches(advisories)]
         return np.concatenate(parts) if parts else np.zeros((0, len(self.classes)), dtype=np.float32)
 
     def _batches(
         self, advisories: Sequence[Advisory]
-    ) -> Iterator[tuple[Rows, npt.NDArray[np.intp], Sequence[Advisory]]]:
+    ) -> Iterator[tuple[Rows, npt.NDArray[np.intp], npt.NDArray[np.intp], Sequence[Advisory]]]:
         for start in range(0, len(advisories), BATCH):
             batch = advisories[start : start + BATCH]
             words = [words_of(a.title, a.text) for a in batch]
             genre = np.fromiter((w.genre for w in words), dtype=np.intp, count=len(words))
-            yield rows_of(words, self.vocabulary), genre, batch
+            size = np.fromiter((len(w.title) + len(w.body) for w in words), dtype=np.intp, count=len(words))
+            yield rows_of(words, self.vocabulary), genre, size, batch
 
     def _scores(self, rows: Rows) -> F32:
         gathered = self.weights[rows.columns] * rows.values[:, None]
