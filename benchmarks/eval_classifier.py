@@ -141,7 +141,7 @@ def main() -> None:
                 y = np.array([float(h["truth"] in group) for h in chosen])
                 p = np.array([float(h[column]) for h in chosen])
                 report(f"{name}: {column}", y, p)
-                if source == "kernel" and drawn == "random" and column == "strict":
+                if source == "kernel" and drawn == ("random",) and column == "strict":
                     kernel = (y, p)
 
     def predicted(source: str, ids: set[str]) -> tuple[list[str], dict[str, F64]]:

@@ -73,9 +73,13 @@ def test_vague_cwes_decide_nothing_and_triggers_yield_to_consequences(tmp_path: 
         row(3, "vr", "An integer overflow gives a wrong sum.", [190]),
         row(4, "vr", "Uncontrolled recursion leads to a stack overflow.", [121]),
     ]
-    read, _ = read_rows(write(tmp_path / "d.jsonl", rows))
+    named = [{**r, "id": f"{r['id']}-titled", "title": "Fault in the parser"} for r in rows]
+    read, _ = read_rows(write(tmp_path / "d.jsonl", rows + named))
     found = {e.id: e.weakness for e in assemble(read, builtin(), {}, frozenset())}
-    assert found == {"CVE-1990-2": "spatial", "CVE-1990-3": "integer"}
+    assert found["CVE-1990-2-titled"] == "spatial"
+    assert found["CVE-1990-2"] == "integer"  # the one paragraph of a CVE is labelled as NVD does
+    assert found["CVE-1990-3"] == found["CVE-1990-3-titled"] == "integer"
+    assert not {"CVE-1990-1", "CVE-1990-4", "CVE-1990-4-titled"} & set(found)
 
 
 def test_categories_name_sets_and_withheld_ones_are_left_alone(tmp_path: Path) -> None:
