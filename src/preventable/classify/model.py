@@ -187,8 +187,12 @@ class ModelLabeller:
 
     def _scores(self, rows: Rows) -> F32:
         gathered = self.weights[rows.columns] * rows.values[:, None]
-        # Every row has at least its style feature, so no span is empty.
-        summed: F32 = np.add.reduceat(gathered, rows.starts[:-1], axis=0)
+        starts = rows.starts[:-1]
+        filled = rows.starts[1:] > starts
+        summed = np.zeros((len(starts), len(self.classes)), dtype=np.float32)
+        # A genre that training never met has no style feature, so that a row may be empty; reduceat would misread it.
+        if filled.any():
+            summed[filled] = np.add.reduceat(gathered, starts[filled], axis=0)
         return summed + self.bias
 
     def _softmax(self, rows: Rows, genre: npt.NDArray[np.intp]) -> F32:
