@@ -147,8 +147,11 @@ class ModelLabeller:
             news = (p * np.log(np.maximum(p, 1e-9) / self._silent[genre])).sum(axis=1)
             least = np.where(size <= BRIEF, LEAST_OF_BRIEF, LEAST)
             sure = unsafe | (p[np.arange(len(batch)), chosen] >= least)
-            for advisory, c, row_p, why, told, known in zip(batch, chosen, p, words, news, sure, strict=True):
-                if told < NO_NEWS:
+            few = size <= BRIEF
+            for advisory, c, row_p, why, told, known, brief in zip(
+                batch, chosen, p, words, news, sure, few, strict=True
+            ):
+                if told < NO_NEWS or (brief and not self._tells(advisory)):
                     labels.append(Label(advisory.id, UNKNOWN, "none"))
                 elif not known:
                     doubt = f"no class is likely enough (nearest {self.classes[c]} {row_p[c]:.0%})"
@@ -163,6 +166,11 @@ class ModelLabeller:
             np.concatenate(found) if found else np.zeros((0, len(self.classes)), dtype=np.float32),
             {m: np.concatenate(v) if v else np.zeros(0, dtype=np.float32) for m, v in methodologies.items()},
         )
+
+    def _tells(self, advisory: Advisory) -> bool:
+        """Whether a record has any known word of more than one letter."""
+        words = words_of(advisory.title, advisory.text)
+        return any(len(w) > 1 and w in self.vocabulary.words for w in (*words.title, *words.body))
 
     def _without_words(self) -> F32:
         """Chances of a text of each genre of which no word is known, shape (genres, c)."""
