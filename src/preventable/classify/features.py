@@ -1,8 +1,9 @@
 """From words to numbers: n-grams of at most three words in zones, as sparse rows that NumPy alone can make.
 
 Zones: title, head (the first words of the body), body, and the chain of field terms in their order ("race-condition …
-use-after-free"). A commit message of the kernel has a second set of the first three, so that its style can have
-weights of its own. Every key is ``zone << 48 | word << 32 | word << 16 | word``; word 0 means none.
+use-after-free"). The one paragraph of a CVE has a second set of the same, since its labels follow habits of their
+own ("race condition ..." first); what all genres share is learned once.
+Every key is ``zone << 48 | word << 32 | word << 16 | word``; word 0 means none.
 """
 
 from __future__ import annotations
@@ -14,16 +15,16 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from preventable.classify.words import HEAD_WORDS, Words
+from preventable.classify.words import HEAD_WORDS, SENTENCE, Words
 
 U64 = npt.NDArray[np.uint64]
 I32 = npt.NDArray[np.int32]
 F32 = npt.NDArray[np.float32]
 
-TITLE, HEAD, BODY, CHAIN, KERNEL_TITLE, KERNEL_HEAD, KERNEL_BODY, KERNEL_CHAIN, STYLE = range(9)
+TITLE, HEAD, BODY, CHAIN, OWN_TITLE, OWN_HEAD, OWN_BODY, OWN_CHAIN, STYLE = range(9)
 ZONES = ("title", "head", "body", "chain", "title", "head", "body", "chain", "style")
-_KERNEL_ZONES = 4
-"""Offset from a zone to its copy for kernel texts."""
+_OWN_ZONES = 4
+"""Offset from a zone to its copy for texts of the genre ``SENTENCE``."""
 
 _TABLE_BITS = 20
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
@@ -205,7 +206,8 @@ def keys_of(batch: Sequence[Words], words: dict[bytes, int], terms: frozenset[in
     titles = [list(map(get, record.title, repeat(0))) for record in batch]
     bodies = [list(map(get, record.body, repeat(0))) for record in batch]
     chains = [_chain(t, b, terms) for t, b in zip(titles, bodies, strict=True)]
-    kernel = np.fromiter((record.kernel for record in batch), dtype=bool, count=len(batch))
+    genre = np.fromiter((record.genre for record in batch), dtype=np.uint64, count=len(batch))
+    own = genre == SENTENCE
     for zone, sequences, longest in (
         (TITLE, titles, 3),
         (HEAD, [b[:HEAD_WORDS] for b in bodies], 3),
@@ -215,10 +217,11 @@ def keys_of(batch: Sequence[Words], words: dict[bytes, int], terms: frozenset[in
         keys, rows = _n_grams(sequences, zone, longest)
         found_keys.append(keys)
         found_rows.append(rows)
-        of_kernel = kernel[rows]
-        found_keys.append(keys[of_kernel] + np.uint64(_KERNEL_ZONES << 48))
-        found_rows.append(rows[of_kernel])
-    style = np.uint64(STYLE << 48) + kernel.astype(np.uint64)
+        if own.any():
+            apart = own[rows]
+            found_keys.append(keys[apart] + np.uint64(_OWN_ZONES << 48))
+            found_rows.append(rows[apart])
+    style = np.uint64(STYLE << 48) + genre
     found_keys.append(style)
     found_rows.append(np.arange(len(batch), dtype=np.int32))
     return np.concatenate(found_keys), np.concatenate(found_rows)

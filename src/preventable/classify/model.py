@@ -26,7 +26,7 @@ from preventable.classify.features import (
     rows_of,
     zone_of,
 )
-from preventable.classify.words import words_of
+from preventable.classify.words import GENRES, Words, words_of
 from preventable.errors import FormatError
 from preventable.records import Advisory, Label, LabelReason, Span
 from preventable.taxonomy.loader import UNKNOWN, Methodology, Taxonomy, builtin
@@ -35,11 +35,16 @@ F32 = npt.NDArray[np.float32]
 
 BATCH = 256
 """Records scored at once: keeps the gathered weights in cache."""
-FEW_FEATURES = 8
-"""With so few, it is checked whether the record says anything at all."""
-LEAST = 0.15
-"""A class that its text makes less likely than this is no label; the probabilities are given all the same."""
-MODEL_VERSION = "1"
+NO_NEWS = 0.15
+"""A text whose words move the chances by less than this (Kullback-Leibler, in nats, from those of a text of the same
+genre without words) says nothing that the model understands: no label and no chances."""
+LEAST = 0.30
+"""Where no class is likelier than this, nor memory safety by its classes together, there is no label; chances stand."""
+BRIEF = 12
+"""Texts of at most so many words: every word weighs much there, whatever it is, so that ..."""
+LEAST_OF_BRIEF = 0.50
+"""... more is asked of them."""
+MODEL_VERSION = "2"
 _TIERS = (
     frozenset(("spatial", "temporal", "initialization", "type")),
     frozenset(("null", "race", "integer")),
@@ -48,10 +53,14 @@ _TIERS = (
 
 
 class Calibration(msgspec.Struct, frozen=True):
-    """logit p' = slope * logit p + offset, one pair for kernel commit messages and one for other texts."""
+    """logit p' = a * logit p + b * lead + c, one triple per genre of text (``words.GENRES``).
 
-    kernel: tuple[float, float] = (1.0, 0.0)
-    other: tuple[float, float] = (1.0, 0.0)
+    p is the sum over the classes that count; the lead is that of the likeliest of them over the likeliest other one.
+    """
+
+    commit: tuple[float, float, float] = (1.0, 0.0, 0.0)
+    sentence: tuple[float, float, float] = (1.0, 0.0, 0.0)
+    other: tuple[float, float, float] = (1.0, 0.0, 0.0)
 
 
 class Card(msgspec.Struct, frozen=True):
@@ -61,8 +70,8 @@ class Card(msgspec.Struct, frozen=True):
     classes: tuple[str, ...]
     data_digest: str
     rows: dict[str, int]
-    temperature: tuple[float, float]
-    """Of kernel texts, of others."""
+    temperature: tuple[float, float, float]
+    """By genre of text."""
     calibrations: dict[str, Calibration]
     """By methodology, and ``strict`` and ``broad`` in any case."""
     licence: str
@@ -101,6 +110,7 @@ class ModelLabeller:
         self.bias = bias
         self.words = list(vocabulary.words)
         self._names: dict[int, tuple[str, str]] = {}
+        self._silent = self._without_words()
         self._centred = weights - weights.mean(axis=1, keepdims=True)
 
     def label(self, advisory: Advisory) -> Label:
@@ -113,7 +123,7 @@ class ModelLabeller:
 
     def probabilities(self, advisories: Sequence[Advisory]) -> F32:
         """Calibrated class probabilities, shape (n, c), columns as ``classes``."""
-        parts = [self._softmax(rows, kernel) for rows, kernel, _ in self._batches(advisories)]
+        parts = [self._softmax(rows, genre) for rows, genre, _, _ in self._batches(advisories)]
         return np.concatenate(parts) if parts else np.zeros((0, len(self.classes)), dtype=np.float32)
 
     def predict(self, advisories: Sequence[Advisory], *, reasons: int = 4) -> Prediction:
@@ -127,19 +137,24 @@ class ModelLabeller:
         found: list[F32] = []
         methodologies: dict[str, list[F32]] = {m: [] for m in self.taxonomy.methodologies}
         tiers = [np.array([c in tier for c in self.classes]) for tier in _TIERS]
-        for rows, kernel, batch in self._batches(advisories):
-            p = self._softmax(rows, kernel)
+        for rows, genre, size, batch in self._batches(advisories):
+            p = self._softmax(rows, genre)
             found.append(p)
             for name, methodology in self.taxonomy.methodologies.items():
-                methodologies[name].append(self._methodology(name, methodology, p, kernel))
-            chosen = self._choose(p, kernel, tiers)
+                methodologies[name].append(self._methodology(name, methodology, p, genre))
+            chosen, unsafe = self._choose(p, genre, tiers)
             words = self._reasons(rows, chosen, batch, reasons)
-            few = np.diff(rows.starts) <= FEW_FEATURES
-            for advisory, c, row_p, why, little in zip(batch, chosen, p, words, few, strict=True):
-                if little and not self._tells(advisory):
+            news = (p * np.log(np.maximum(p, 1e-9) / self._silent[genre])).sum(axis=1)
+            least = np.where(size <= BRIEF, LEAST_OF_BRIEF, LEAST)
+            sure = unsafe | (p[np.arange(len(batch)), chosen] >= least)
+            few = size <= BRIEF
+            for advisory, c, row_p, why, told, known, brief in zip(
+                batch, chosen, p, words, news, sure, few, strict=True
+            ):
+                if told < NO_NEWS or (brief and not self._tells(advisory)):
                     labels.append(Label(advisory.id, UNKNOWN, "none"))
-                elif row_p[c] < LEAST:
-                    doubt = f"no class reaches {LEAST:.0%} (nearest {self.classes[c]} {row_p[c]:.0%})"
+                elif not known:
+                    doubt = f"no class is likely enough (nearest {self.classes[c]} {row_p[c]:.0%})"
                     labels.append(Label(advisory.id, UNKNOWN, "none", None, (LabelReason("model", doubt, "model"),)))
                 else:
                     weakness = self.classes[c]
@@ -157,45 +172,57 @@ class ModelLabeller:
         words = words_of(advisory.title, advisory.text)
         return any(len(w) > 1 and w in self.vocabulary.words for w in (*words.title, *words.body))
 
+    def _without_words(self) -> F32:
+        """Chances of a text of each genre of which no word is known, shape (genres, c)."""
+        rows = rows_of([Words([], [], genre) for genre in range(len(GENRES))], self.vocabulary)
+        chances: F32 = np.maximum(self._softmax(rows, np.arange(len(GENRES))), np.float32(1e-9))
+        return chances
+
     def scores(self, advisories: Sequence[Advisory]) -> F32:
         """Uncalibrated scores, shape (n, c); for training and tests."""
-        parts = [self._scores(rows) for rows, _, _ in self._batches(advisories)]
+        parts = [self._scores(rows) for rows, _, _, _ in self._batches(advisories)]
         return np.concatenate(parts) if parts else np.zeros((0, len(self.classes)), dtype=np.float32)
 
     def _batches(
         self, advisories: Sequence[Advisory]
-    ) -> Iterator[tuple[Rows, npt.NDArray[np.bool_], Sequence[Advisory]]]:
+    ) -> Iterator[tuple[Rows, npt.NDArray[np.intp], npt.NDArray[np.intp], Sequence[Advisory]]]:
         for start in range(0, len(advisories), BATCH):
             batch = advisories[start : start + BATCH]
             words = [words_of(a.title, a.text) for a in batch]
-            kernel = np.fromiter((w.kernel for w in words), dtype=bool, count=len(words))
-            yield rows_of(words, self.vocabulary), kernel, batch
+            genre = np.fromiter((w.genre for w in words), dtype=np.intp, count=len(words))
+            size = np.fromiter((len(w.title) + len(w.body) for w in words), dtype=np.intp, count=len(words))
+            yield rows_of(words, self.vocabulary), genre, size, batch
 
     def _scores(self, rows: Rows) -> F32:
         gathered = self.weights[rows.columns] * rows.values[:, None]
-        # Every row has at least its style feature, so no span is empty.
-        summed: F32 = np.add.reduceat(gathered, rows.starts[:-1], axis=0)
+        starts = rows.starts[:-1]
+        filled = rows.starts[1:] > starts
+        summed = np.zeros((len(starts), len(self.classes)), dtype=np.float32)
+        # A genre that training never met has no style feature, so that a row may be empty; reduceat would misread it.
+        if filled.any():
+            summed[filled] = np.add.reduceat(gathered, starts[filled], axis=0)
         return summed + self.bias
 
-    def _softmax(self, rows: Rows, kernel: npt.NDArray[np.bool_]) -> F32:
-        of_kernel, of_other = self.card.temperature
-        scores = self._scores(rows) * np.where(kernel, of_kernel, of_other).astype(np.float32)[:, None]
+    def _softmax(self, rows: Rows, genre: npt.NDArray[np.intp]) -> F32:
+        scores = self._scores(rows) * np.array(self.card.temperature, dtype=np.float32)[genre][:, None]
         p = np.exp(scores - scores.max(axis=1, keepdims=True))
         result: F32 = p / p.sum(axis=1, keepdims=True)
         return result
 
-    def _methodology(self, name: str, methodology: Methodology, p: F32, kernel: npt.NDArray[np.bool_]) -> F32:
+    def _methodology(self, name: str, methodology: Methodology, p: F32, genre: npt.NDArray[np.intp]) -> F32:
         mask = np.array([methodology.counts(c, self.taxonomy.cwe_of(c, None)) for c in self.classes])
-        return calibrated(p[:, mask].sum(axis=1), kernel, self.card.calibrations.get(name, Calibration()))
+        return calibrated(p, mask, genre, self.card.calibrations.get(name, Calibration()))
 
     def _choose(
-        self, p: F32, kernel: npt.NDArray[np.bool_], tiers: Sequence[npt.NDArray[np.bool_]]
-    ) -> npt.NDArray[np.intp]:
+        self, p: F32, genre: npt.NDArray[np.intp], tiers: Sequence[npt.NDArray[np.bool_]]
+    ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
+        """The class shown, which agrees with the tiers; and whether the classes of one tier are likely together."""
         strict_mask, broad_only = tiers
-        strict = calibrated(p[:, strict_mask].sum(axis=1), kernel, self.card.calibrations.get("strict", Calibration()))
+        strict = calibrated(p, strict_mask, genre, self.card.calibrations.get("strict", Calibration()))
         broad = calibrated(
-            p[:, strict_mask | broad_only].sum(axis=1),
-            kernel,
+            p,
+            strict_mask | broad_only,
+            genre,
             self.card.calibrations.get("broad", Calibration()),
         )
         allowed = np.where(
@@ -204,7 +231,8 @@ class ModelLabeller:
             np.where((broad > 0.5)[:, None], broad_only, ~(strict_mask | broad_only)),
         )
         chosen: npt.NDArray[np.intp] = np.argmax(np.where(allowed, p, -1.0), axis=1)
-        return chosen
+        spread = (p[:, strict_mask].sum(axis=1) > 0.5) | (p[:, strict_mask | broad_only].sum(axis=1) > 0.5)
+        return chosen, spread
 
     def _reasons(
         self, rows: Rows, chosen: npt.NDArray[np.intp], batch: Sequence[Advisory], count: int
@@ -248,15 +276,30 @@ class ModelLabeller:
         return known
 
 
-def calibrated(p: F32, kernel: npt.NDArray[np.bool_], calibration: Calibration) -> F32:
-    """Apply a calibration to probabilities, shape (n,)."""
-    if calibration == Calibration():
-        return np.clip(p, 0.0, 1.0)
+def logit(p: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64]:
+    """Logarithm of the odds, kept finite."""
     inside = np.clip(p.astype(np.float64), 1e-6, 1 - 1e-6)
-    logit = np.log(inside / (1 - inside))
-    slope = np.where(kernel, calibration.kernel[0], calibration.other[0])
-    offset = np.where(kernel, calibration.kernel[1], calibration.other[1])
-    result: F32 = (1.0 / (1.0 + np.exp(-(slope * logit + offset)))).astype(np.float32)
+    result: npt.NDArray[np.float64] = np.log(inside / (1 - inside))
+    return result
+
+
+def lead(p: F32, counted: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+    """Logarithm of the ratio of the likeliest class that counts to the likeliest other one, shape (n,)."""
+    if counted.all() or not counted.any():
+        return np.zeros(len(p))
+    inside = np.log(np.clip(p.astype(np.float64), 1e-6, 1))
+    result: npt.NDArray[np.float64] = inside[:, counted].max(axis=1) - inside[:, ~counted].max(axis=1)
+    return result
+
+
+def calibrated(p: F32, counted: npt.NDArray[np.bool_], genre: npt.NDArray[np.intp], calibration: Calibration) -> F32:
+    """The chance that a record counts, shape (n,), from class probabilities of shape (n, c)."""
+    summed: F32 = p[:, counted].sum(axis=1)
+    if calibration == Calibration():
+        return np.clip(summed, np.float32(0), np.float32(1))
+    fits = np.array((calibration.commit, calibration.sentence, calibration.other))[genre]
+    z = fits[:, 0] * logit(summed) + fits[:, 1] * lead(p, counted) + fits[:, 2]
+    result: F32 = (1.0 / (1.0 + np.exp(-z))).astype(np.float32)
     return result
 
 

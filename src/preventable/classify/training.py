@@ -23,10 +23,19 @@ from scipy.optimize import minimize
 
 from preventable.classify.features import CHAIN_TERMS, keys_of, make_vocabulary, rows_of
 from preventable.classify.labeller import PRECEDENCE
-from preventable.classify.model import MODEL_VERSION, Calibration, Card, ModelLabeller, load_model, model_arrays
+from preventable.classify.model import (
+    MODEL_VERSION,
+    Calibration,
+    Card,
+    ModelLabeller,
+    lead,
+    load_model,
+    logit,
+    model_arrays,
+)
 from preventable.classify.regression import Softmax, fit_softmax, softmax
 from preventable.classify.text_rules import Match, matches
-from preventable.classify.words import Words, words_of
+from preventable.classify.words import SENTENCE, Words, words_of
 from preventable.errors import FormatError, InputError
 from preventable.records import Advisory
 from preventable.taxonomy.loader import Taxonomy
@@ -34,8 +43,10 @@ from preventable.taxonomy.loader import Taxonomy
 F32 = npt.NDArray[np.float32]
 
 CLASSES: tuple[str, ...] = PRECEDENCE
-READING_WEIGHT = 6.0
-CWE_WEIGHTS = {"nluedtke": 1.5, "vr-kernel": 1.0, "vr": 0.7}
+READING_WEIGHTS = {"random": 6.0, "mixed": 3.0, "uncertain": 3.0}
+"""By how a record was drawn: those picked for being hard count half, lest they decide how common a class is."""
+CATEGORY_WEIGHT = 3.0
+CWE_WEIGHTS = {"nluedtke": 6.0, "vr-kernel": 1.0, "vr": 0.7}
 RULE_WEIGHT = 0.6
 COMMON = frozenset(("injection", "access-control", "path"))
 """Classes of which the non-kernel data holds thousands: one in ten is kept."""
@@ -43,7 +54,7 @@ TRIGGERS = frozenset(("integer", "race", "error-handling", "logic"))
 MIN_RECORDS_PER_WORD = 8
 MIN_RECORDS_PER_KEY = 8
 MAX_FEATURES = 52_000
-PENALTY = 1e-5
+PENALTY = 2e-5
 TEACHER_TRUST = 0.4
 DOUBT = 0.15
 """A rule's label to which the first fit gives less than this is dropped."""
@@ -51,10 +62,16 @@ SURE = 0.8
 SURE_WEIGHT = 0.2
 FOLDS = 4
 JUDGED = frozenset(("kernel", "nluedtke", "rustsec"))
-"""Sources whose readings and CWEs are held out in turn."""
+"""Sources whose readings, CWEs and categories are held out in turn."""
+CALIBRATED_ON = ("kernel", "nluedtke", "rustsec")
+"""By genre of text, the source on whose held-out predictions it is calibrated."""
 
 STRICT = frozenset(("spatial", "temporal", "initialization", "type"))
 BROAD = STRICT | {"null", "race", "integer"}
+CORRUPTION = frozenset(("memory-corruption", "memory-exposure"))
+"""Categories of RustSec that say memory safety outright."""
+UNCLEAR = frozenset(("code-execution", "thread-safety"))
+"""Categories that leave it open."""
 
 
 class Example(msgspec.Struct, frozen=True):
@@ -65,10 +82,14 @@ class Example(msgspec.Struct, frozen=True):
     title: str
     text: str
     weakness: str | None
-    """Class, or ``None`` when only the text is there."""
+    """Class, or ``None`` when no single one is known."""
     weight: float
     by: str
-    """``reading``, ``cwe``, ``rules`` or ``none``."""
+    """``reading``, ``cwe``, ``category``, ``rules`` or ``none``."""
+    among: frozenset[str] = frozenset()
+    """Classes of which it is one, where no single one is known."""
+    group: str = ""
+    """Records of one group (one package, one fault) are held out together."""
 
 
 class _Row(msgspec.Struct, frozen=True):
@@ -79,7 +100,9 @@ class _Row(msgspec.Struct, frozen=True):
     cwe: tuple[int, ...] | None = None
     aliases: tuple[str, ...] = ()
     cats: tuple[str, ...] | None = None
-    """RustSec's categories: never a label, only to judge by."""
+    """RustSec's categories; ``None`` where they are withheld, and such a record is not used at all."""
+    informational: str | None = None
+    package: str = ""
 
 
 class Trained(msgspec.Struct, frozen=True):
@@ -89,8 +112,10 @@ class Trained(msgspec.Struct, frozen=True):
     examples: tuple[Example, ...]
     held_out: F32
     """Shape (n, c); rows of examples that are not judged are zero."""
+    chances: dict[str, npt.NDArray[np.float64]]
+    """``strict`` and ``broad``, shape (n,): calibrated on the other folds."""
     judged: npt.NDArray[np.bool_]
-    """Which examples were held out in turn: readings and specific CWEs of kernel records."""
+    """Which examples were held out in turn."""
 
 
 def read_rows(path: Path) -> tuple[list[_Row], str]:
@@ -139,7 +164,7 @@ def readings() -> dict[str, tuple[str, str]]:
 def assemble(
     rows: Sequence[_Row],
     taxonomy: Taxonomy,
-    read: Mapping[str, str],
+    read: Mapping[str, tuple[str, str]],
     excluded: Set[str],
 ) -> list[Example]:
     """Give every text the best label there is: a reading, a specific CWE, else the rules' word.
@@ -147,7 +172,7 @@ def assemble(
     Args:
         rows: texts.
         taxonomy: maps CWEs to classes; vague ones decide nothing.
-        read: readings, id to class.
+        read: readings, id to class and how it was drawn.
         excluded: ids (or aliases) that must not be used at all.
     """
     examples = []
@@ -156,10 +181,14 @@ def assemble(
         if row.id in excluded or not excluded.isdisjoint(row.aliases) or (row.id, row.source) in seen:
             continue
         seen.add((row.id, row.source))
+        if row.source == "rustsec":
+            examples += _rust(row, read.get(row.id))
+            continue
         weakness: str | None = None
         weight, by = 0.0, "none"
         if row.id in read:
-            weakness, weight, by = read[row.id], READING_WEIGHT, "reading"
+            weakness, drawn = read[row.id]
+            weight, by = READING_WEIGHTS[drawn], "reading"
         elif row.source in CWE_WEIGHTS and row.cwe:
             decided = [c for cwe in row.cwe if (c := taxonomy.class_of_cwe(cwe)) is not None]
             if decided:
@@ -180,12 +209,36 @@ def assemble(
     return examples
 
 
+def _rust(row: _Row, reading: tuple[str, str] | None) -> list[Example]:
+    """A RustSec advisory: its reading, and where that contradicts the categories, what these say.
+
+    A category names a set of classes ("memory-corruption": one of the strict ones). Where both speak, the set
+    decides and the reading picks from it. Advisories about a package without a maintainer are no fault.
+    """
+    if row.cats is None:
+        return []
+    among: frozenset[str] = frozenset()
+    if not CORRUPTION.isdisjoint(row.cats):
+        among = STRICT
+    elif row.cats and UNCLEAR.isdisjoint(row.cats):
+        among = frozenset(CLASSES) - STRICT
+    elif not row.cats and row.informational in ("unmaintained", "notice"):
+        among = frozenset(CLASSES) - BROAD
+    group = min((a for a in row.aliases if a.startswith("CVE")), default=row.package)
+    weakness: str | None = None
+    weight, by = (CATEGORY_WEIGHT, "category") if among else (0.0, "none")
+    if reading is not None and reading[0] in CLASSES and (not among or reading[0] in among):
+        weakness, weight, by = reading[0], READING_WEIGHTS[reading[1]], "reading"
+    return [Example(row.id, row.source, row.title, row.text, weakness, weight, by, among, group)]
+
+
 def _consequence(row: _Row, weakness: str, weight: float) -> tuple[str | None, float]:
     """A CWE often names the trigger ("integer overflow"); the codebook wants what the text says that memory suffers.
 
+    Not in the one paragraph of a CVE: those are labelled, and judged, as NVD does it, by the word that stands first.
     Deep recursion is sometimes filed under a stack overflow's CWE; such a record teaches nothing.
     """
-    if weakness in TRIGGERS:
+    if weakness in TRIGGERS and words_of(row.title, row.text).genre != SENTENCE:
         by_rules, _ = rule_label(matches(Advisory(row.id, "", "", row.title, row.text)))
         if by_rules in STRICT:
             return by_rules, weight / 4
@@ -234,13 +287,13 @@ def train(
     kept = _most_important(first, x)
     keys, x, first = keys[kept], x[:, kept].tocsr(), Softmax(first.weights_[kept], first.bias_)
     said(f"{len(keys)} features kept")
-    judged = np.array([e.by in ("reading", "cwe") and e.source in JUDGED for e in examples])
+    judged = np.array([e.source == "rustsec" or (e.by in ("reading", "cwe") and e.source in JUDGED) for e in examples])
     ids = {e.id for e, j in zip(examples, judged, strict=True) if j}
     outside = np.array([e.id in ids for e in examples])
     start = fit_softmax(
         x, targets, np.where(outside, 0, weights).astype(np.float32), penalty=PENALTY, iterations=iterations
     )
-    fold = np.array([zlib.crc32(e.id.encode()) % FOLDS for e in examples])
+    fold = np.array([zlib.crc32((e.group or e.id).encode()) % FOLDS for e in examples])
     weak = np.array([e.source == "kernel" and e.by in ("rules", "none") for e in examples])
     scores = np.zeros(targets.shape, dtype=np.float32)
     for k in range(FOLDS):
@@ -249,8 +302,8 @@ def train(
         scores[out] = x[out] @ fitted.weights_ + fitted.bias_
         said(f"fold {k + 1} of {FOLDS}")
     final = _fit_doubting(x, targets, weights, weak, np.zeros(len(weak), dtype=bool), first, iterations // 2)
-    kernel = np.array([w.kernel for w in words])
-    temperature, held_out, calibrations = _calibrate(examples, scores, judged, kernel, taxonomy)
+    genre = np.array([w.genre for w in words])
+    temperature, held_out, chances, calibrations = _calibrate(examples, scores, judged, genre, fold, taxonomy)
     card = Card(
         MODEL_VERSION,
         CLASSES,
@@ -263,7 +316,7 @@ def train(
     )
     used, remap = _used_words(vocabulary, keys)
     labeller = ModelLabeller(make_vocabulary(used, remap), final.weights_, final.bias_, card, taxonomy)
-    return Trained(labeller, tuple(examples), held_out, judged)
+    return Trained(labeller, tuple(examples), held_out, chances, judged)
 
 
 def _fit_doubting(
@@ -338,9 +391,9 @@ def _matrix(words: Sequence[Words], vocabulary: Sequence[bytes], keys: npt.NDArr
 def _targets(examples: Sequence[Example]) -> tuple[F32, F32]:
     targets = np.ones((len(examples), len(CLASSES)), dtype=np.float32)
     for i, e in enumerate(examples):
-        if e.weakness is not None:
-            targets[i] = 0
-            targets[i, CLASSES.index(e.weakness)] = 1
+        known = {e.weakness} if e.weakness is not None else e.among
+        if known:
+            targets[i] = [c in known for c in CLASSES]
     return targets, np.array([e.weight for e in examples], dtype=np.float32)
 
 
@@ -372,34 +425,44 @@ def _calibrate(
     examples: Sequence[Example],
     scores: F32,
     judged: npt.NDArray[np.bool_],
-    kernel: npt.NDArray[np.bool_],
+    genre: npt.NDArray[np.intp],
+    fold: npt.NDArray[np.intp],
     taxonomy: Taxonomy,
-) -> tuple[tuple[float, float], F32, dict[str, Calibration]]:
-    """Temperature by style, then slope and offset by methodology, all on held-out folds.
+) -> tuple[tuple[float, float, float], F32, dict[str, npt.NDArray[np.float64]], dict[str, Calibration]]:
+    """Temperature, then slope and offset by methodology, each by genre, all on held-out folds.
 
-    Only readings that were drawn at random count for the kernel, since the others were picked for being hard.
+    Only readings that were drawn at random count, since the others were picked for being hard. A category counts for a
+    methodology whose classes hold all or none of those that it names.
     """
     drawn = readings()
-    random = np.array([drawn.get(e.id, ("", "random"))[1] == "random" for e in examples])
+    random = np.array([drawn[e.id][1] == "random" if e.by == "reading" else e.by != "rules" for e in examples])
     truth = np.array([CLASSES.index(e.weakness) if e.weakness else -1 for e in examples])
+    known = np.array([[c == e.weakness or (not e.weakness and c in e.among) for c in CLASSES] for e in examples])
+    of_genre = [judged & random & np.array([e.source == source for e in examples]) for source in CALIBRATED_ON]
     held_out = np.zeros_like(scores)
     temperature = []
-    for style in (True, False):
-        use = judged & (kernel == style) & random & (truth >= 0)
-        t = _temperature(scores[use], truth[use]) if use.sum() >= 50 else 1.0
+    for g, use in enumerate(u & (truth >= 0) for u in of_genre):
+        t = _temperature(scores[use], truth[use]) if use.sum() >= 200 else 1.0
         temperature.append(t)
-        held_out[kernel == style] = softmax(scores[kernel == style] * np.float32(t))
+        held_out[genre == g] = softmax(scores[genre == g] * np.float32(t))
     held_out[~judged] = 0
     calibrations = {}
+    chances = {}
     for name, methodology in taxonomy.methodologies.items():
         counted = np.array([methodology.counts(c, taxonomy.cwe_of(c, None)) for c in CLASSES])
-        pairs = []
-        for style in (True, False):
-            use = judged & (kernel == style) & random & (truth >= 0)
+        evidence = np.column_stack([logit(held_out[:, counted].sum(axis=1)), lead(held_out, counted)])
+        fits = []
+        chances[name] = np.zeros(len(scores))
+        yes, no = (known & counted).any(axis=1), (known & ~counted).any(axis=1)
+        for g, use in enumerate(u & (yes != no) for u in of_genre):
             enough = use.sum() >= 200
-            pairs.append(_platt(held_out[use][:, counted].sum(axis=1), counted[truth[use]]) if enough else (1.0, 0.0))
-        calibrations[name] = Calibration(*pairs)
-    return (temperature[0], temperature[1]), held_out, calibrations
+            fits.append(_logistic(evidence[use], yes[use]) if enough else (1.0, 0.0, 0.0))
+            for k in range(FOLDS):
+                other, here = use & (fold != k), (genre == g) & (fold == k)
+                slope, of_lead, offset = _logistic(evidence[other], yes[other]) if enough else (1.0, 0.0, 0.0)
+                chances[name][here] = 1 / (1 + np.exp(-(evidence[here] @ (slope, of_lead) + offset)))
+        calibrations[name] = Calibration(*fits)
+    return (temperature[0], temperature[1], temperature[2]), held_out, chances, calibrations
 
 
 def _temperature(scores: F32, truth: npt.NDArray[np.int64]) -> float:
@@ -410,35 +473,34 @@ def _temperature(scores: F32, truth: npt.NDArray[np.int64]) -> float:
     return float(np.exp(minimize(loss, np.zeros(1), method="Nelder-Mead").x[0]))
 
 
-def _platt(p: F32, y: npt.NDArray[np.bool_]) -> tuple[float, float]:
-    inside = np.clip(p.astype(np.float64), 1e-6, 1 - 1e-6)
-    logit = np.log(inside / (1 - inside))
+def _logistic(evidence: npt.NDArray[np.float64], y: npt.NDArray[np.bool_]) -> tuple[float, float, float]:
+    """Slope of the sum, slope of the lead, offset; neither slope below zero, held gently to (1, 0, 0)."""
 
-    def loss(ab: npt.NDArray[np.float64]) -> float:
-        z = ab[0] * logit + ab[1]
-        return float((np.logaddexp(0, z) - y * z).mean()) + 1e-3 * float((ab[0] - 1) ** 2 + ab[1] ** 2)
+    def loss(abc: npt.NDArray[np.float64]) -> float:
+        z = evidence @ abc[:2] + abc[2]
+        pull = (abc[0] - 1) ** 2 + abc[1] ** 2 + abc[2] ** 2
+        return float((np.logaddexp(0, z) - y * z).mean()) + 1e-3 * float(pull)
 
-    a, b = minimize(loss, np.array([1.0, 0.0]), method="Nelder-Mead").x
-    return float(a), float(b)
+    bounds = [(0, None), (0, None), (None, None)]
+    a, b, c = minimize(loss, np.array([0.5, 0.5, 0.0]), method="L-BFGS-B", bounds=bounds).x
+    return float(a), float(b), float(c)
 
 
 def held_out_rows(trained: Trained) -> list[dict[str, object]]:
-    """One row per judged example with its probabilities from the fold that did not see it: facts, no text."""
-    strict = np.array([c in STRICT for c in CLASSES])
-    broad = np.array([c in BROAD for c in CLASSES])
+    """One row per judged example with its chances from the fold that did not see it: facts, no text."""
     drawn = readings()
     rows: list[dict[str, object]] = []
-    for example, p, judged in zip(trained.examples, trained.held_out, trained.judged, strict=True):
-        if judged and example.weakness is not None:
+    for i, (example, p) in enumerate(zip(trained.examples, trained.held_out, strict=True)):
+        if trained.judged[i]:
             rows.append(
                 {
                     "id": example.id,
                     "source": example.source,
                     "drawn": drawn[example.id][1] if example.id in drawn else "all",
-                    "truth": example.weakness,
+                    "truth": drawn[example.id][0] if example.id in drawn else example.weakness,
                     "predicted": CLASSES[int(p.argmax())],
-                    "strict": round(float(p[strict].sum()), 5),
-                    "broad": round(float(p[broad].sum()), 5),
+                    "strict": round(float(trained.chances["strict"][i]), 5),
+                    "broad": round(float(trained.chances["broad"][i]), 5),
                 }
             )
     return rows

@@ -15,6 +15,11 @@ BODY_WORDS = 260
 MAX_CHARACTERS = 20_000
 """Of a text that is longer, only the beginning is read: weights are learned on the beginning of texts."""
 
+COMMIT, SENTENCE, OTHER = range(3)
+GENRES = ("commit", "sentence", "other")
+"""A commit message (the kernel's CNA publishes these); the one paragraph of a CVE, without a title, under a patch's
+subject or about the Linux kernel; any other advisory."""
+
 _TABLE = bytes(i | 0x20 if 65 <= i <= 90 or 97 <= i <= 122 else 32 for i in range(256))
 """Letters to lower case, everything else to a space."""
 
@@ -94,6 +99,7 @@ _JOINED: tuple[tuple[bytes, bytes, bytes], ...] = tuple(
 )
 
 _FIRST_WORDS = frozenset(first for first, _, _ in _JOINED)
+_SUBJECT = re.compile(r"[a-z0-9][a-zA-Z0-9_./,+&*@-]*(?: ?[a-zA-Z0-9_./,+&*@()\[\]-]+){0,4} ?: ?\S").match
 _TRACE_KEEP = re.compile(r"BUG|K[ACM]SAN|UBSAN|WARNING|refcount|[Uu]nable to|Oops").search
 
 
@@ -102,32 +108,46 @@ class Words(msgspec.Struct, frozen=True):
 
     title: list[bytes]
     body: list[bytes]
-    kernel: bool
-    """The text is a commit message of the kernel's CNA rather than an advisory."""
+    genre: int
+    """How the text was written: ``COMMIT``, ``SENTENCE`` or ``OTHER``."""
 
 
 def words_of(title: str, text: str) -> Words:
-    """Split a record into words, without the lines of traces and registers.
+    """Split a record into words, without the lines of traces and registers and without a repeated title.
 
     Example:
         >>> w = words_of("net: fix UAF", "In bar(), foo is used after\\nfree.")
-        >>> [x.decode() for x in w.title], [x.decode() for x in w.body]
-        (['net', 'fix', 'use-after-free'], ['in', 'bar', 'foo', 'is', 'use-after-free'])
+        >>> [x.decode() for x in w.title], [x.decode() for x in w.body], GENRES[w.genre]
+        (['net', 'fix', 'use-after-free'], ['in', 'bar', 'foo', 'is', 'use-after-free'], 'commit')
     """
     text = text[:MAX_CHARACTERS]
-    kernel = text.startswith(_BOILERPLATE)
-    if kernel:
+    commit = text.startswith(_BOILERPLATE)
+    if commit:
         text = text[len(_BOILERPLATE) :].lstrip()
-        if title and text.startswith(title):
-            text = text[len(title) :]
-        elif not title:
+        if not title:
             title, _, text = text.partition("\n")
+    if title and len(text) > len(title) and text.startswith(title):
+        repeated = text[len(title)] == "\n"
+        commit = commit or repeated
+        text = text[len(title) :] if repeated else text
+    genre = COMMIT if commit else _genre(title, text)
     extra = b""
     if "0x" in text or "[<" in text:
         if "dead0000000001" in text or "0x6b6b6b6b" in text:
             extra = b" poison-pointer "
         text = without_trace(text)
-    return Words(_split(title[:400])[:TITLE_WORDS], _split(text, extra)[:BODY_WORDS], kernel)
+    return Words(_split(title[:400])[:TITLE_WORDS], _split(text, extra)[:BODY_WORDS], genre)
+
+
+def _genre(title: str, text: str) -> int:
+    """The genre of a text that does not begin as a commit message of the kernel's CNA does.
+
+    A title that names a subsystem first, as subjects of patches do, over plain lines is a commit message too.
+    """
+    several = "\n" in text
+    if title and _SUBJECT(title) is not None:
+        return SENTENCE if not several else OTHER if "`" in text or "\n#" in text else COMMIT
+    return SENTENCE if "inux kernel" in text or not (title or several) else OTHER
 
 
 def without_trace(text: str) -> str:

@@ -31,8 +31,7 @@ def command(data: Path, out: Path, held_out: Path | None, quiet: bool) -> None:
 
     taxonomy = builtin()
     rows, digest = read_rows(data)
-    read = {id_: weakness for id_, (weakness, _) in readings().items()}
-    examples = assemble(rows, taxonomy, read, audit_ids())
+    examples = assemble(rows, taxonomy, readings(), audit_ids())
     trained = train(examples, digest, taxonomy, said=said)
     model = save(trained, out)
     if held_out is not None:

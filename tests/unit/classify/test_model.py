@@ -66,6 +66,35 @@ def test_a_text_without_known_words_is_unknown() -> None:
         assert label.source == "none"
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "button is green",
+        "hello world",
+        "lorem ipsum dolor sit amet",
+        "The cat sat on the mat, it was a sunny afternoon",
+    ],
+)
+def test_a_text_about_nothing_is_unknown(words: str) -> None:
+    for title, text in ((words, ""), ("", words), (words, words + ".")):
+        assert default_model().label(record(title, text)).weakness == UNKNOWN
+
+
+def test_few_words_are_enough_when_they_tell() -> None:
+    for words, weakness in (("buffer overflow", "spatial"), ("memory leak", "leak"), ("use after free", "temporal")):
+        assert default_model().label(record(words)).weakness == weakness
+        assert default_model().label(record("", words)).weakness == weakness
+
+
+def test_the_class_agrees_with_the_chances_of_the_methodologies() -> None:
+    texts = ["fix a race", "fix possible crash", "wait for the timer before free", "check the length", "improper input"]
+    records = [record(f"net: {t}", f"{t} in foo()\n\nIt was found by review.") for t in texts]
+    found = default_model().predict(records)
+    for label, chance in zip(found.labels, found.methodologies["strict"], strict=True):
+        strict = label.weakness in {"spatial", "temporal", "initialization", "type"}
+        assert strict == (chance > 0.5)
+
+
 def test_only_title_and_text_count() -> None:
     """Blind to path, language, package, CWE and categories."""
     model = default_model()

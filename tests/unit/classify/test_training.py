@@ -11,7 +11,17 @@ from scipy import sparse
 
 from preventable.classify.regression import fit_softmax
 from preventable.classify.text_rules import matches
-from preventable.classify.training import CLASSES, assemble, audit_ids, read_rows, readings, rule_label, save, train
+from preventable.classify.training import (
+    CLASSES,
+    STRICT,
+    assemble,
+    audit_ids,
+    read_rows,
+    readings,
+    rule_label,
+    save,
+    train,
+)
 from preventable.errors import FormatError, InputError
 from preventable.records import Advisory
 from preventable.taxonomy.loader import builtin
@@ -39,7 +49,7 @@ def test_readings_are_facts_only() -> None:
         for entry in csv.DictReader(text.splitlines()):
             assert set(entry) == {"id", "class", "drawn", "reader_kind"}
             assert entry["class"] in {*builtin().classes, "unknown"}
-            assert entry["drawn"] in {"random", "uncertain"}
+            assert entry["drawn"] in {"random", "mixed", "uncertain"}
             assert entry["reader_kind"] in {"human", "model"}
 
 
@@ -63,9 +73,37 @@ def test_vague_cwes_decide_nothing_and_triggers_yield_to_consequences(tmp_path: 
         row(3, "vr", "An integer overflow gives a wrong sum.", [190]),
         row(4, "vr", "Uncontrolled recursion leads to a stack overflow.", [121]),
     ]
-    read, _ = read_rows(write(tmp_path / "d.jsonl", rows))
+    named = [{**r, "id": f"{r['id']}-titled", "title": "Fault in the parser"} for r in rows]
+    read, _ = read_rows(write(tmp_path / "d.jsonl", rows + named))
     found = {e.id: e.weakness for e in assemble(read, builtin(), {}, frozenset())}
-    assert found == {"CVE-1990-2": "spatial", "CVE-1990-3": "integer"}
+    assert found["CVE-1990-2-titled"] == "spatial"
+    assert found["CVE-1990-2"] == "integer"  # the one paragraph of a CVE is labelled as NVD does
+    assert found["CVE-1990-3"] == found["CVE-1990-3-titled"] == "integer"
+    assert not {"CVE-1990-1", "CVE-1990-4", "CVE-1990-4-titled"} & set(found)
+
+
+def test_categories_name_sets_and_withheld_ones_are_left_alone(tmp_path: Path) -> None:
+    def rust(number: int, cats: list[str] | None, informational: str | None = None) -> dict[str, object]:
+        return {"id": f"RUSTSEC-1990-{number:04}", "source": "rustsec", "title": "t", "text": "x", "cwe": None,
+                "cats": cats, "informational": informational, "package": "p", "aliases": []}  # fmt: skip
+
+    rows = [
+        rust(1, ["memory-corruption"]),
+        rust(2, ["denial-of-service"]),
+        rust(3, [], "unmaintained"),
+        rust(4, None),
+        rust(5, ["memory-corruption", "thread-safety"]),
+        rust(6, []),
+    ]
+    read, _ = read_rows(write(tmp_path / "d.jsonl", rows))
+    drawn = {"RUSTSEC-1990-0005": ("race", "random"), "RUSTSEC-1990-0001": ("type", "random")}
+    found = {e.id[-1]: e for e in assemble(read, builtin(), drawn, frozenset())}
+    assert set(found) == {"1", "2", "3", "5", "6"}
+    assert found["1"].weakness == "type"
+    assert found["2"].among == set(CLASSES) - STRICT
+    assert "null" not in found["3"].among
+    assert (found["5"].weakness, found["5"].among) == (None, STRICT)
+    assert found["6"].weight == 0
 
 
 def test_rules_weigh_less_when_classes_compete() -> None:

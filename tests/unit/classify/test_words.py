@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from preventable.classify.words import BODY_WORDS, without_trace, words_of
+from preventable.classify.words import BODY_WORDS, COMMIT, OTHER, SENTENCE, without_trace, words_of
 
 
 def test_boilerplate_and_repeated_title_are_left_out() -> None:
     text = "In the Linux kernel, the following vulnerability has been resolved:\n\nfoo: fix bar\n\nThe bar is wrong."
     words = words_of("foo: fix bar", text)
-    assert words.kernel
+    assert words.genre == COMMIT
     assert words.title == [b"foo", b"fix", b"bar"]
     assert words.body == [b"the", b"bar", b"is", b"wrong"]
 
@@ -16,6 +16,30 @@ def test_boilerplate_and_repeated_title_are_left_out() -> None:
 def test_a_missing_title_is_taken_from_the_commit_message() -> None:
     text = "In the Linux kernel, the following vulnerability has been resolved:\n\nfoo: fix bar\n\nThe bar."
     assert words_of("", text).title == [b"foo", b"fix", b"bar"]
+
+
+@pytest.mark.parametrize(
+    ("title", "text", "genre"),
+    [
+        ("net: fix bar", "net: fix bar\n\nThe bar is wrong.", COMMIT),
+        ("Fix a bar", "Fix a bar\n\nThe bar is wrong.", COMMIT),
+        ("net/foo: fix bar", "The bar is wrong,\nso mend it.", COMMIT),
+        ("", "The bar function in drivers/foo.c in the Linux kernel allows local users to gain privileges.", SENTENCE),
+        ("net: fix bar", "The bar function in the Linux kernel before 3.1 does not check a length.", SENTENCE),
+        ("Double free in `bar`", "Affected versions of `bar`\nfree twice.", OTHER),
+        ("foo: double free", "Affected versions of `foo`\nfree twice.", OTHER),
+        ("cookie double free", "curl frees a cookie twice.\n\nIt happens when a host is empty.", OTHER),
+    ],
+)
+def test_the_genre_is_told_by_the_text(title: str, text: str, genre: int) -> None:
+    assert words_of(title, text).genre == genre
+
+
+def test_a_commit_message_reads_the_same_with_and_without_boilerplate() -> None:
+    text = "net: fix bar\n\nThe bar is wrong."
+    boilerplate = "In the Linux kernel, the following vulnerability has been resolved:\n\n"
+    assert words_of("net: fix bar", text) == words_of("net: fix bar", boilerplate + text)
+    assert words_of("net: fix bar", text) == words_of("", boilerplate + text)
 
 
 @pytest.mark.parametrize(
