@@ -150,7 +150,7 @@ def _memory(command: list[str]) -> float:
 
 
 def _row(name: str, measured: float, bar: float, unit: str) -> dict[str, Any]:
-    verdict = "pass" if measured <= bar else "fail"
+    verdict = "met" if measured <= bar else "missed"
     return {"name": name, "measured": round(measured, 3), "bar": bar, "unit": unit, "verdict": verdict}
 
 

@@ -51,7 +51,7 @@ def row(name: str, measured: float, bar: float, unit: str, *, at_least: bool) ->
         "measured": round(measured, 3),
         "bar": bar,
         "unit": unit,
-        "verdict": "pass" if passed else "fail",
+        "verdict": "met" if passed else "missed",
     }
 
 
