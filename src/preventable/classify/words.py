@@ -99,7 +99,9 @@ _JOINED: tuple[tuple[bytes, bytes, bytes], ...] = tuple(
 )
 
 _FIRST_WORDS = frozenset(first for first, _, _ in _JOINED)
-_SUBJECT = re.compile(r"[a-z0-9][a-zA-Z0-9_./,+&*@-]*(?: ?[a-zA-Z0-9_./,+&*@()\[\]-]+){0,4} ?: ?\S").match
+_SUBJECT = re.compile(
+    r"[a-z0-9][a-zA-Z0-9_./,+&*@()\[\]-]*+(?: [a-zA-Z0-9_./,+&*@()\[\]-]++){0,4}+ ?: ?\S"  # possessive: linear in time
+).match
 _TRACE_KEEP = re.compile(r"BUG|K[ACM]SAN|UBSAN|WARNING|refcount|[Uu]nable to|Oops").search
 
 
