@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -347,7 +348,10 @@ def test_an_interrupt_leaves_no_process_behind(histories: ModuleType, tmp_path: 
         env=environment(tmp_path / "cache"),
         start_new_session=True,
     )
-    time.sleep(0.8)
+    for _ in range(2000):  # until it has processes that it could leave behind
+        if _members(process.pid) > 1 or process.poll() is not None:
+            break
+        time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=20)
     assert process.returncode in (0, 130), said
@@ -356,6 +360,15 @@ def test_an_interrupt_leaves_no_process_behind(histories: ModuleType, tmp_path: 
             break
         time.sleep(0.1)
     assert not _group_lives(process.pid)
+
+
+def _members(session: int) -> int:
+    """How many processes a session has; Linux only tells."""
+    count = 0
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            count += int(status.read_text().rpartition(")")[2].split()[3]) == session
+    return count
 
 
 def _group_lives(group: int) -> bool:
