@@ -29,7 +29,7 @@ from preventable.classify.features import (
 from preventable.classify.words import GENRES, Words, words_of
 from preventable.errors import FormatError
 from preventable.records import Advisory, Label, LabelReason, Span
-from preventable.taxonomy.loader import UNKNOWN, Methodology, Taxonomy, builtin
+from preventable.taxonomy.loader import UNKNOWN, Taxonomy, builtin
 
 F32 = npt.NDArray[np.float32]
 
@@ -140,8 +140,8 @@ class ModelLabeller:
         for rows, genre, size, batch in self._batches(advisories):
             p = self._softmax(rows, genre)
             found.append(p)
-            for name, methodology in self.taxonomy.methodologies.items():
-                methodologies[name].append(self._methodology(name, methodology, p, genre))
+            for name, chances in self._methodologies(p, genre).items():
+                methodologies[name].append(chances)
             chosen, unsafe = self._choose(p, genre, tiers)
             words = self._reasons(rows, chosen, batch, reasons)
             news = (p * np.log(np.maximum(p, 1e-9) / self._silent[genre])).sum(axis=1)
@@ -209,9 +209,20 @@ class ModelLabeller:
         result: F32 = p / p.sum(axis=1, keepdims=True)
         return result
 
-    def _methodology(self, name: str, methodology: Methodology, p: F32, genre: npt.NDArray[np.intp]) -> F32:
-        mask = np.array([methodology.counts(c, self.taxonomy.cwe_of(c, None)) for c in self.classes])
-        return calibrated(p, mask, genre, self.card.calibrations.get(name, Calibration()))
+    def _methodologies(self, p: F32, genre: npt.NDArray[np.intp]) -> dict[str, F32]:
+        """The chance to count under each; never less than under one whose classes are a part of its own."""
+        masks = {
+            name: np.array([methodology.counts(c, self.taxonomy.cwe_of(c, None)) for c in self.classes])
+            for name, methodology in self.taxonomy.methodologies.items()
+        }
+        alone = {
+            name: calibrated(p, mask, genre, self.card.calibrations.get(name, Calibration()))
+            for name, mask in masks.items()
+        }
+        return {
+            name: np.max([alone[part] for part, inner in masks.items() if not (inner & ~mask).any()], axis=0)
+            for name, mask in masks.items()
+        }
 
     def _choose(
         self, p: F32, genre: npt.NDArray[np.intp], tiers: Sequence[npt.NDArray[np.bool_]]

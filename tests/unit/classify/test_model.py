@@ -109,6 +109,20 @@ def test_methodologies_are_probabilities_in_order_of_inclusion() -> None:
     assert all(0 <= p[0] <= 1 for p in found.values())
 
 
+@pytest.mark.parametrize("text", ["The button is green.", "Two writers race.", "A use after free.", "A NULL pointer."])
+def test_a_methodology_is_never_less_likely_than_one_it_contains(text: str) -> None:
+    """Each is calibrated alone, which by itself may turn the order of two near chances round."""
+    model = default_model()
+    found = model.predict([record("foo: fix bar", KERNEL + text)]).methodologies
+    counted = {
+        name: {c for c in model.classes if methodology.counts(c, model.taxonomy.cwe_of(c, None))}
+        for name, methodology in model.taxonomy.methodologies.items()
+    }
+    pairs = [(a, b) for a in counted for b in counted if a != b and counted[a] <= counted[b]]
+    assert ("strict", "broad") in pairs
+    assert all(found[a][0] <= found[b][0] for a, b in pairs)
+
+
 def test_size_and_vocabulary_keep_their_promises() -> None:
     assert MODEL.stat().st_size < 3_000_000
     model = default_model()
