@@ -12,6 +12,7 @@ LAYERS = {
     "errors": 0,
     "version": 0,
     "progress": 0,
+    "collector": 0,
     "records": 1,
     "taxonomy": 2,
     "data": 2,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import gc
-
 import click
 
 from preventable.classify.labeller import label_by_cwe
 from preventable.classify.model import default_model
 from preventable.cli import output
 from preventable.cli.columns import columns_of
+from preventable.collector import collector_paused
 from preventable.readers.base import Options
 from preventable.readers.registry import READERS, load
 from preventable.records import Advisory, Label
@@ -33,16 +32,11 @@ def command(file: str, format_name: str | None, columns: tuple[str, ...], strict
     \b
     Example: preventable label bugs.jsonl --format jsonl
     """
-    # Many small objects and no cycles: the collector would only walk them over and over (a tenth of the time).
-    gc.disable()
-    try:
-        failed = _label(file, format_name, columns, strict=strict, fmt=fmt, quiet=quiet)
-    finally:
-        gc.enable()
-    if failed:
+    if _label(file, format_name, columns, strict=strict, fmt=fmt, quiet=quiet):
         raise click.exceptions.Exit(1)
 
 
+@collector_paused()
 def _label(file: str, format_name: str | None, columns: tuple[str, ...], *, strict: bool, fmt: str, quiet: bool) -> int:
     """Label and write; the number of rows that could not be read."""
     loaded = load(

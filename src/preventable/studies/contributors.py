@@ -24,6 +24,7 @@ from preventable.code.history.people import People, read_people
 from preventable.code.history.periods import cohorts_of, period_snapshots, quarter_label
 from preventable.code.history.replay import Replay
 from preventable.code.history.tree import UNKNOWN, FileLines, Tree
+from preventable.collector import collector_paused
 from preventable.errors import InputError
 from preventable.records import Estimate
 from preventable.stats.prevalence import wilson
@@ -187,6 +188,7 @@ class _Touched:
         return True
 
 
+@collector_paused()
 def count_contributors(
     path: str | Path,
     *,

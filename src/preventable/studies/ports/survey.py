@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from preventable.collector import collector_paused
 from preventable.readers.debian import builds_for
 from preventable.readers.debian_archive import Snapshot
 from preventable.records import FailedRow
@@ -71,6 +72,7 @@ def work(job: Job, shops: Sequence[Workshop], question: Question) -> Findings:
     return out
 
 
+@collector_paused()
 def survey(
     snapshots: Sequence[Snapshot],
     architectures: Sequence[str],
@@ -90,26 +92,6 @@ def survey(
         workers: processes at most; by default one per core, and one only for small indices.
         done: told the number of architectures answered.
     """
-    collects = gc.isenabled()
-    # Millions of small objects and not one cycle: looking for cycles takes a tenth of the time.
-    gc.disable()
-    try:
-        return _survey(snapshots, architectures, policy, folder, question, strict, workers, done)
-    finally:
-        if collects:
-            gc.enable()
-
-
-def _survey(
-    snapshots: Sequence[Snapshot],
-    architectures: Sequence[str],
-    policy: Policy,
-    folder: Path | None,
-    question: Question,
-    strict: bool,
-    workers: int | None,
-    done: Callable[[int], None],
-) -> Findings:
     findings = Findings()
     jobs: list[Job] = []
     shops = [Workshop(s, policy, folder, conflicts=question.conflicts, strict=strict) for s in snapshots]
