@@ -188,6 +188,19 @@ def test_odd_paths_modes_and_contents(repo: Repo) -> None:
     assert (ends["2020-Q2"]["binary_files"], ends["2020-Q3"]["binary_files"]) == (1, 0)
 
 
+def test_attributes_of_the_directory_we_are_in_do_not_count(repo: Repo, tmp_path: Path) -> None:
+    repo.commit({"a.c": "one\ntwo\n"}, date=Q1)
+    repo.commit({"a.c": "one\nthree\n"}, date=Q2)
+    expected = lineage(repo.path)["results"]
+    assert {row["cohort"] for row in expected} == {"2020-Q1", "2020-Q2"}
+    (repo.path / ".gitattributes").write_text("*.c binary\n")
+    inside = subprocess.run(
+        [sys.executable, "-m", "preventable", "lineage", ".", "--format", "json"],
+        cwd=repo.path, env=environment(tmp_path), capture_output=True, check=True,
+    )  # fmt: skip
+    assert json.loads(inside.stdout)["results"] == expected
+
+
 def test_dates_of_1970_and_2100_are_named_and_unknown(repo: Repo) -> None:
     repo.commit({"a.c": "1\n"}, "2019-02-01T00:00:00Z")
     repo.commit({"a.c": "1\n2\n"}, "@3600 +0000")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -10,7 +11,7 @@ import msgspec
 from preventable.cli import output
 from preventable.code.history.periods import EVERY, Every
 from preventable.progress import Progress
-from preventable.studies.lineage import AGES, Age, digest_of, trace_lineage
+from preventable.studies.lineage import AGES, Age, CohortRow, digest_of, trace_lineage
 
 COLUMNS = ("snapshot", "cohort", "language", "component", "lines", "lines_substantive")
 
@@ -105,11 +106,9 @@ def command(
             continue
         examples = f" ({', '.join(limit.examples)})" if limit.examples else ""
         click.echo(f"preventable: warning: {limit.count:,} × {limit.what}{examples}", err=True)
-    rows = [
-        {name: getattr(row, name) for name in COLUMNS}
-        for row in lineage.rows
-        if fmt in ("json", "jsonl", "csv") or row.snapshot == lineage.snapshots[-1].snapshot
-    ]
+    rows: Sequence[CohortRow] = lineage.rows
+    if fmt in ("table", "markdown"):
+        rows = [row for row in rows if row.snapshot == lineage.snapshots[-1].snapshot]
     output.write_rows(
         rows,
         fmt,

@@ -13,7 +13,7 @@ from preventable.code.history.gitcall import Repository
 from preventable.errors import InputError
 from preventable.progress import Progress
 from preventable.readers.registry import READERS, load
-from preventable.studies.origin import DONE, Candidate, find_origins
+from preventable.studies.origin import DONE, find_origins
 
 COLUMNS = ("advisory", "fix", "rank", "commit", "weight", "reason")
 
@@ -107,7 +107,7 @@ def command(
             hint="Do the records name fixing commits, and are they in this repository?",
         )  # fmt: skip
     output.write_rows(
-        [{name: getattr(row, name) for name in Candidate.__struct_fields__} for row in result.candidates],
+        result.candidates,
         fmt,
         kind="origin",
         columns=COLUMNS,

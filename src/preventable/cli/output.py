@@ -16,7 +16,7 @@ Format = Literal["table", "json", "jsonl", "csv", "markdown"]
 FORMATS: tuple[Format, ...] = ("table", "json", "jsonl", "csv", "markdown")
 
 F = TypeVar("F", bound=Callable[..., Any])
-Row = Mapping[str, object]
+Row = Mapping[str, object] | msgspec.Struct
 
 
 def format_option(default: str = "table", formats: Sequence[str] = FORMATS) -> Callable[[F], F]:
@@ -57,7 +57,7 @@ def write_rows(
     """Write rows as a table, JSON (in the envelope), JSON Lines, CSV or Markdown.
 
     Args:
-        rows: mappings that have every column; other members appear in JSON only.
+        rows: mappings or structs that have every column; other members appear in JSON only.
         fmt: one of ``FORMATS``.
         columns: the columns of the flat formats, in order.
         kind: the question that the rows answer.
@@ -80,18 +80,21 @@ def write_json(value: object) -> None:
 
 def render_rows(rows: Sequence[Row], fmt: str, columns: Sequence[str]) -> str:
     """Rows as the text of a table, CSV or Markdown document, ending in a newline."""
+    values = [[_value(row, c) for c in columns] for row in rows]
     if fmt == "csv":
         buffer = io.StringIO()
         writer = csv.writer(buffer, lineterminator="\n")
         writer.writerow(columns)
-        writer.writerows([_plain(row[c]) for c in columns] for row in rows)
+        writer.writerows([_plain(value) for value in row] for row in values)
         return buffer.getvalue()
     from tabulate import tabulate  # noqa: PLC0415  (heavy: only when a table is drawn)
 
-    cells = [[_cell(row[c]) for c in columns] for row in rows]
+    cells = [[_cell(value) for value in row] for row in values]
     if fmt == "markdown":
         cells = [[cell.replace("|", "\\|").replace("<", "&lt;") for cell in row] for row in cells]
-    numeric = [all(isinstance(row[c], int | float) or row[c] is None for row in rows) and bool(rows) for c in columns]
+    numeric = [
+        all(value is None or isinstance(value, int | float) for value in column) for column in zip(*values, strict=True)
+    ]
     text: str = tabulate(
         cells,
         headers=list(columns),
@@ -100,6 +103,10 @@ def render_rows(rows: Sequence[Row], fmt: str, columns: Sequence[str]) -> str:
         colalign=["right" if n else "left" for n in numeric] if rows else None,
     )
     return text + "\n"
+
+
+def _value(row: Row, column: str) -> object:
+    return getattr(row, column) if isinstance(row, msgspec.Struct) else row[column]
 
 
 def _plain(value: object) -> object:

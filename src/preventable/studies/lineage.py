@@ -29,6 +29,7 @@ from preventable.code.history.periods import (
     tag_snapshots,
 )
 from preventable.code.history.replay import Observer, Replay
+from preventable.collector import collector_paused
 from preventable.records import NotAvailable
 
 IGNORE_REVS_FILE = ".git-blame-ignore-revs"
@@ -136,6 +137,7 @@ class Lineage(msgspec.Struct, frozen=True):
         return any(limit.partial for limit in self.limits)
 
 
+@collector_paused()
 def trace_lineage(
     path: str | Path,
     *,
@@ -352,24 +354,21 @@ def _infos(commits: Commits, counter: CohortCounter, snapshots: Sequence[Snapsho
 def _rows(counter: CohortCounter, snapshots: Sequence[Snapshot], groups: Groups, age: Age) -> list[CohortRow]:
     labels = [quarter_label(counter.first_cohort + n) for n in range(counter.width - 1)] + [UNKNOWN_COHORT]
     order = sorted(range(len(groups.pairs)), key=lambda g: groups.pairs[g])
-    rows = []
+    rows: list[CohortRow] = []
     for snapshot in snapshots:
         count = counter.counts[snapshot.commit]
         first = count.substantive if age == "substantive" else count.touched
         second = count.substantive
+        members = [group for group in order if group < first.shape[0]]
+        first, second = first[members].T, second[members].T
         filled = (first + second) > 0
-        for cohort in np.flatnonzero(filled.any(axis=0)).tolist():
-            for group in order:
-                if group < filled.shape[0] and filled[group, cohort]:
-                    rows.append(
-                        CohortRow(
-                            snapshot.label,
-                            labels[cohort],
-                            *groups.pairs[group],
-                            int(first[group, cohort]),
-                            None if age == "last-touched" else int(second[group, cohort]),
-                        )
-                    )
+        cohorts, places = (where.tolist() for where in np.nonzero(filled))
+        chosen = first[filled].tolist()
+        substantive = [None] * len(chosen) if age == "last-touched" else second[filled].tolist()
+        rows += [
+            CohortRow(snapshot.label, labels[cohort], *groups.pairs[members[place]], lines, lines_substantive)
+            for cohort, place, lines, lines_substantive in zip(cohorts, places, chosen, substantive, strict=True)
+        ]
     return rows
 
 
@@ -485,10 +484,13 @@ def _half_life(
     else:
         years = round(point / 4, 3)
         rng = np.random.default_rng(20260101)
+        resamples = _RESAMPLES if used.size > 1 else 0
+        drawn = [rng.integers(0, used.size, used.size) for _ in range(resamples)]
+        weights = np.array([np.bincount(d, minlength=used.size) for d in drawn], dtype=np.int64)
+        weights = weights.reshape(resamples, used.size)
         found = []
-        for _ in range(_RESAMPLES if used.size > 1 else 0):
-            weight = np.bincount(rng.integers(0, used.size, used.size), minlength=used.size)
-            picked = half_point(survival_curve(risk[used] * weight[:, None], lost[used] * weight[:, None]))
+        for total, gone in zip(weights @ risk[used], weights @ lost[used], strict=True):
+            picked = half_point(survival_curve(total[None, :], gone[None, :]))
             found.append(np.inf if picked is None else picked / 4)
         if found:
             bounds = np.quantile(np.array(found), [0.025, 0.975], method="inverted_cdf")

@@ -41,6 +41,8 @@ _COMMON = (
 )
 KEYWORDS = frozenset(_COMMON.split())
 """Words that every file has."""
+KEYWORD = 0xFFFFFFFF
+"""In place of their number."""
 
 
 def is_code(path: bytes) -> bool:
@@ -58,8 +60,8 @@ _BLANKS = b" \t\r\x0b\x0c"
 
 def line_key(line: bytes) -> int | None:
     """A number for the text of a line whatever its whitespace; None when the line says too little."""
-    bare = b"".join(line.split())
-    if len(bare) < SHORTEST_LINE:
+    bare = b"+" + line.translate(None, _BLANKS)  # as it stands in a diff
+    if len(bare) <= SHORTEST_LINE:
         return None
     return crc32(bare) << 16 | (len(bare) & 0xFFFF)
 
@@ -83,10 +85,10 @@ def function_name(context: bytes) -> bytes:
 
 
 class _Vocabulary(dict[bytes, int]):
-    """Words as numbers in order of first appearance; those that every file has are -1."""
+    """Words as numbers in order of first appearance; those that every file has are KEYWORD."""
 
     def __init__(self) -> None:
-        super().__init__(dict.fromkeys(KEYWORDS, -1))
+        super().__init__(dict.fromkeys(KEYWORDS, KEYWORD))
 
     def __missing__(self, word: bytes) -> int:
         number = self[word] = len(self) - len(KEYWORDS)
@@ -96,9 +98,10 @@ class _Vocabulary(dict[bytes, int]):
 class AddedText:
     """What one chunk of commits added.
 
-    ``pieces``: commit, function, path of each; ``words[starts[i]:starts[i + 1]]`` are the distinct words of
-    piece i. ``lines``: key and commit of each added line. ``files``: commit, path, old path plus one (0: the
-    file is new, the path itself: not renamed), lines added, for every file of code that a commit changed.
+    ``pieces``: commit, function, path of each; ``words[starts[i]:starts[i + 1]]`` are the distinct words of piece i,
+    KEYWORD for each that every file has. ``lines``: key and commit of each added line. ``files``: commit, path, old
+    path plus one (0: the file is new, the path itself: not renamed), lines added, for every file of code that a
+    commit changed.
     """
 
     def __init__(self) -> None:
@@ -125,30 +128,34 @@ class AddedText:
         if path is None or not is_code(path):
             return
         path_number = self._name(path)
-        vocabulary = self._vocabulary
+        number_of = self._vocabulary.__getitem__
+        findall = IDENTIFIER.findall
+        words, starts = self.words, self.starts
         total = 0
         for hunk in section.split(b"\n@@ -")[1:]:
             head, _, body = hunk.partition(b"\n")
-            added = [line[1:] for line in body.split(b"\n") if line[:1] == b"+"]
-            if not added:
+            # Without context, what was added stands after what was removed.
+            block = body if body.startswith(b"+") else body[body.find(b"\n+") + 1 :]
+            if not block.startswith(b"+"):
                 continue
+            block, _, _ = block.partition(b"\n\\")  # git's remark on the end of the file
+            added = block.split(b"\n")
             total += len(added)
             function = self._name(function_name(head.partition(b" @@")[2]))
             for start in range(0, len(added), PIECE_LINES):
-                lines = added[start : start + PIECE_LINES]
                 self.pieces.extend((commit, function, path_number))
-                found = dict.fromkeys(IDENTIFIER.findall(b"\n".join(lines)))  # each once, in order
-                self.words.extend([number for word in found if (number := vocabulary[word]) >= 0])
-                self.starts.append(len(self.words))
-            bare = b"\n".join(added).translate(None, _BLANKS).split(b"\n")
-            keys = [crc32(line) << 16 | (len(line) & 0xFFFF) for line in bare if len(line) >= SHORTEST_LINE]
+                found = dict.fromkeys(findall(b"\n".join(added[start : start + PIECE_LINES])))  # each once, in order
+                words.extend(map(number_of, found))
+                starts.append(len(words))
+            bare = block.translate(None, _BLANKS).split(b"\n")
+            keys = [crc32(line) << 16 | (len(line) & 0xFFFF) for line in bare if len(line) > SHORTEST_LINE]
             self.line_keys.extend(keys)
             self.line_commits.extend(array("I", (commit,)) * len(keys))
         self.files.extend((commit, path_number, 0 if old is None else self._name(old) + 1, total))
 
     def save(self, path: str) -> None:
         """Write all of it to a file."""
-        words = [word for word, number in self._vocabulary.items() if number >= 0]
+        words = [word for word, number in self._vocabulary.items() if number != KEYWORD]
         parts = (self.pieces, self.starts, self.words, self.line_keys, self.line_commits, self.files)
         with Path(path).open("wb") as file:
             marshal.dump((list(self._names), words, *[part.tobytes() for part in parts]), file)

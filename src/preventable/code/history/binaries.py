@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from preventable.code.history.diffparse import TURNED_TEXT, Change
-from preventable.code.history.gitcall import Repository
+from preventable.code.history.scratch import Scratch
 
 NUMSTAT = ("diff-tree", "-r", "--numstat", "--no-renames", "--no-textconv", "--no-ext-diff")
 
@@ -12,11 +12,11 @@ class Binaries:
     """Finds the changes after which a file is text.
 
     Args:
-        repository: a borrowing one, for trees are written.
+        scratch: where trees may be written.
     """
 
-    def __init__(self, repository: Repository) -> None:
-        self._repository = repository
+    def __init__(self, scratch: Scratch) -> None:
+        self._scratch = scratch
         self._waiting: list[tuple[list[Change], int]] = []
 
     def look(self, change: Change, changes: list[Change]) -> None:
@@ -33,8 +33,8 @@ class Binaries:
         if not names:
             return
         other = names[0].replace(b"\t100000000", b"\tx")
-        trees = self._repository.make_trees([other, b"".join(names)])
-        out = self._repository.run(*NUMSTAT, *(tree.decode() for tree in trees))
+        trees = self._scratch.make_trees([other, b"".join(names)])
+        out = self._scratch.run(*NUMSTAT, *(tree.decode() for tree in trees))
         for line in out.splitlines():
             added, _, name = line.split(b"\t")
             if added != b"-" and name != b"x":

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from preventable.code.history.diffparse import Change
-from preventable.code.history.tree import UNKNOWN, FileLines, Tree
+from preventable.code.history.tree import UNKNOWN, BinaryFile, FileLines, Tree
 
 Counts = npt.NDArray[np.int64]
 
@@ -147,27 +147,37 @@ class CohortCounter:
         column[np.asarray(cohorts) < 0] = self.width - 1
         self._column = column
         self._substantive = substantive
+        self._files: dict[int, FileLines | BinaryFile] = {}
+        self._touched = self._none(0)
+        self._spaced = self._none(0)
 
     def see_before(self, index: int, tree: Tree, changes: Sequence[Change]) -> None:
         """Nothing to see: counts are taken after a commit."""
 
     def see_after(self, index: int, tree: Tree) -> None:
-        """Count the lines after commit ``index``."""
+        """Count the lines after commit ``index``: only files that are not as they were at the last count."""
         group_of = self.groups.of_paths(tree.paths.names)
-        touched: dict[int, list[array[int]]] = defaultdict(list)
-        substantive: dict[int, list[array[int]]] = defaultdict(list)
-        files = binary = 0
-        for number, lines in tree.items():
-            if isinstance(lines, FileLines):
-                group = group_of[number]
-                touched[group].append(lines.touched)
-                substantive[group].append(lines.substantive)
-                files += 1
-            else:
-                binary += 1
-        counted = self._count(touched)
+        before, now = self._files, dict(tree.items())
+        self._files = now
+        for sign, files, others in ((1, now, before), (-1, before, now)):
+            touched: dict[int, list[array[int]]] = defaultdict(list)
+            substantive: dict[int, list[array[int]]] = defaultdict(list)
+            for number, lines in files.items():
+                if others.get(number) is lines:
+                    continue
+                if isinstance(lines, FileLines):
+                    group = group_of[number]
+                    touched[group].append(lines.touched)
+                    substantive[group].append(lines.substantive)
+            self._touched = self._added(self._touched, touched, sign)
+            if self._substantive:
+                self._spaced = self._added(self._spaced, substantive, sign)
+        text_files = sum(isinstance(lines, FileLines) for lines in now.values())
         self.counts[index] = SnapshotCount(
-            counted, self._count(substantive) if self._substantive else counted, files, binary
+            self._touched,
+            self._spaced if self._substantive else self._touched,
+            text_files,
+            len(now) - text_files,
         )
 
     def state(self) -> bytes:
@@ -184,18 +194,23 @@ class CohortCounter:
         self.counts = {count.commit: SnapshotCount.unpacked(count) for count in saved.counts}
         return True
 
-    def _count(self, arrays: dict[int, list[array[int]]]) -> Counts:
-        counts = np.zeros((len(self.groups.pairs), self.width), dtype=np.int64)
+    def _added(self, counts: Counts, arrays: dict[int, list[array[int]]], sign: int) -> Counts:
+        """Counts with the lines of some files added, or taken away."""
+        if len(counts) < len(self.groups.pairs):
+            counts = np.concatenate([counts, self._none(len(self.groups.pairs) - len(counts))])
         for group, parts in arrays.items():
             indices = np.frombuffer(b"".join(parts), dtype=np.uint32)
             if not indices.size:
                 continue
             if indices.max() == UNKNOWN:
                 known = indices[indices != UNKNOWN]
-                counts[group, -1] += indices.size - known.size
+                counts[group, -1] += sign * (indices.size - known.size)
                 indices = known
-            counts[group] += np.bincount(self._column[indices], minlength=self.width)
+            counts[group] += sign * np.bincount(self._column[indices], minlength=self.width)
         return counts
+
+    def _none(self, groups: int) -> Counts:
+        return np.zeros((groups, self.width), dtype=np.int64)
 
 
 class ChurnByQuarter:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from preventable.code.history.diffparse import FILE, FOLLOWED, Change, parse_change
 from preventable.code.history.respacing import Respacer
+from preventable.code.history.scratch import Scratch
 
 FOLLOW = ("diff-tree", "--stdin", "-r", "-p", "-U0", "-M", "-l1000", "--diff-filter=R", "--full-index",
           "--no-textconv", "--no-ext-diff", "--no-color")  # fmt: skip
@@ -14,7 +15,6 @@ FOLLOWED_PAIRS = 20_000
 """Lost times new files of one commit beyond which only git's own renames are followed."""
 _BLOBS = re.compile(rb"\nindex ([0-9a-f]+)\.\.([0-9a-f]+)")
 _SOURCE = re.compile(rb"\nrename from (\d+)/")
-_PAIR = re.compile(rb"\n(?=[0-9a-f]{40,64} [0-9a-f]{40,64}\n)")
 
 
 @dataclass
@@ -36,12 +36,14 @@ class Follower:
     also lost files, the comparison is made again, each new file alone against all lost ones.
 
     Args:
-        respacer: lends its directory for trees.
+        scratch: where trees may be written.
+        respacer: looks at the files that were given an ancestor.
     """
 
-    def __init__(self, respacer: Respacer) -> None:
+    def __init__(self, scratch: Scratch, respacer: Respacer) -> None:
         self.skipped: list[bytes] = []
         """Commits of too many lost and new files."""
+        self._scratch = scratch
         self._respacer = respacer
         self._lost: list[tuple[bytes, bytes]] = []
         self._new: list[tuple[int, bytes, bytes]] = []
@@ -81,12 +83,12 @@ class Follower:
         waiting = [w for w in waiting if w.lost]
         if not waiting:
             return
-        repository = self._respacer.repository
+        scratch = self._scratch
         leaves: dict[tuple[bytes, bytes], int] = {}
         for wait in waiting:
             for blob, path in ((wait.blob, wait.path), *wait.lost):
                 leaves.setdefault((blob, _base(path)), len(leaves))
-        trees = repository.make_trees([b"100644 blob %b\t%b\0" % leaf for leaf in leaves])
+        trees = scratch.make_trees([b"100644 blob %b\t%b\0" % leaf for leaf in leaves])
         tops: dict[bytes, int] = {}
         pairs = []
         for wait in waiting:
@@ -96,17 +98,14 @@ class Follower:
             )
             new = b"040000 tree %b\tx\0" % trees[leaves[wait.blob, _base(wait.path)]]
             pairs.append((tops.setdefault(old, len(tops)), tops.setdefault(new, len(tops))))
-        roots = repository.make_trees(list(tops))
+        roots = scratch.make_trees(list(tops))
         asked: dict[bytes, list[_Waiting]] = {}
         for wait, (a, b) in zip(waiting, pairs, strict=True):
             asked.setdefault(roots[a] + b" " + roots[b], []).append(wait)
-        out = repository.run(*FOLLOW, stdin=b"\n".join(asked) + b"\n")
-        for part in _PAIR.split(b"\n" + out)[1:]:
-            head, _, body = part.partition(b"\n")
-            section = body.removeprefix(b"diff --").rstrip(b"\n")
+        for pair, section in scratch.compare(list(asked), *FOLLOW):
             source = _SOURCE.search(section)
             if source:
-                for wait in asked[head]:
+                for wait in asked[pair]:
                     self._give(wait, wait.lost[int(source[1])][1], section, whitespace)
 
     def _look_up(self, waiting: list[_Waiting]) -> None:
@@ -114,9 +113,7 @@ class Follower:
         names = sorted({blob for wait in waiting for blob, _ in wait.lost if b"^:" in blob and b"\n" not in blob})
         blobs: dict[bytes, bytes] = {}
         if names:
-            out = self._respacer.repository.run(
-                "cat-file", "--batch-check=%(objectname)", stdin=b"\n".join(names) + b"\n"
-            )
+            out = self._scratch.run("cat-file", "--batch-check=%(objectname)", stdin=b"\n".join(names) + b"\n")
             blobs = {n: b for n, b in zip(names, out.splitlines(), strict=True) if b" " not in b}
         for wait in waiting:
             found = ((blobs.get(b) if b"^:" in b else b, path) for b, path in wait.lost)

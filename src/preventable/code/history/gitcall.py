@@ -24,13 +24,13 @@ RENAME_LIMIT = 1000
 """Lost and new files of a commit among which git looks for renames: what git blame and git log use."""
 
 SAFE = (
-    "core.bare=true",  # no attributes from a work tree
+    "core.bare=true",  # with --bare: no attributes of the directory we happen to be in, nor of the work tree
     "core.quotePath=false",
     "core.fsmonitor=false",
     "core.attributesFile=" + os.devnull,
     "core.packedGitWindowSize=1m",
     "core.packedGitLimit=16m",
-    "core.deltaBaseCacheLimit=48m",
+    "core.deltaBaseCacheLimit=64m",
     f"diff.renameLimit={RENAME_LIMIT}",
     "log.showSignature=false",
 )
@@ -83,25 +83,9 @@ class Repository:
         other._settings = (*SAFE, *SPARING)
         return other
 
-    def borrowing(self, directory: str) -> Repository:
-        """This repository with new objects going to another directory: the repository is not written."""
-        other = self.sparing()
-        objects = self.run("rev-parse", "--path-format=absolute", "--git-path", "objects")
-        other._more = {
-            "GIT_OBJECT_DIRECTORY": directory,
-            "GIT_ALTERNATE_OBJECT_DIRECTORIES": objects.decode("utf-8", "surrogateescape").rstrip("\n"),
-        }
-        return other
-
-    def make_trees(self, listings: Sequence[bytes]) -> list[bytes]:
-        """Write tree objects; each listing is entries of ``mktree -z``. Only for a borrowing repository."""
-        assert self._more
-        out = self.run("mktree", "-z", "--missing", "--batch", stdin=b"\0".join(listings) + b"\0")
-        return out.split()
-
     def command(self, *arguments: str) -> list[str]:
         """The full command line of one git call."""
-        line = ["git", f"--git-dir={self.git_dir}"]
+        line = ["git", f"--git-dir={self.git_dir}", "--bare"]
         for setting in self._settings:
             line += ["-c", setting]
         return [*line, *arguments]
@@ -142,8 +126,8 @@ class Repository:
         done = _run(self.command(*arguments), check=False)
         return done.stdout if done.returncode == 0 else None
 
-    def start(self, *arguments: str, stdin: IO[bytes]) -> subprocess.Popen[bytes]:
-        """Start a git call that reads ``stdin`` (a file) and is read from its ``stdout``."""
+    def start(self, *arguments: str, stdin: IO[bytes] | int) -> subprocess.Popen[bytes]:
+        """Start a git call that reads ``stdin`` (a file, or ``subprocess.PIPE``) and is read from its ``stdout``."""
         process = subprocess.Popen(
             self.command(*arguments), stdin=stdin, stdout=subprocess.PIPE, env=_environment(self._more)
         )
@@ -221,8 +205,14 @@ def widen(pipe: IO[bytes] | None) -> None:
 def _environment(more: Mapping[str, str]) -> dict[str, str]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k == "GIT_CONFIG_GLOBAL"}
     environment.update(
-        GIT_NO_LAZY_FETCH="1", GIT_TERMINAL_PROMPT="0", GIT_OPTIONAL_LOCKS="0", LC_ALL="C", GIT_PAGER="cat"
+        GIT_NO_LAZY_FETCH="1",
+        GIT_TERMINAL_PROMPT="0",
+        GIT_OPTIONAL_LOCKS="0",
+        LC_ALL="C",
+        GIT_PAGER="cat",
+        GIT_ATTR_NOSYSTEM="1",
     )
+    environment["GIT_FLUSH"] = "0"  # nobody waits for the diff of one commit: write when there is a buffer full
     # Diffs allocate and free whole files: keep the memory instead of giving it back each time.
     environment.setdefault("MALLOC_TOP_PAD_", "1048576")
     environment.setdefault("MALLOC_TRIM_THRESHOLD_", "33554432")

@@ -30,8 +30,14 @@ from preventable.code.history.diffparse import (
 )
 from preventable.code.history.following import FOLLOWED_PAIRS
 from preventable.code.history.gitcall import Repository
+from preventable.code.history.scratch import Scratch
 from preventable.code.history.shards import frames
 from preventable.code.history.tree import UNKNOWN, BinaryFile, FileLines, Paths, Tree
+
+AS_TEXT = ("diff-tree", "--stdin", "-p", "-U0", "--text", "--no-renames", "--full-index", "--no-textconv",
+           "--no-ext-diff", "--no-color")  # fmt: skip
+NOTHING = b""
+"""In place of the blob of a file that is not there."""
 
 FEWEST_CAPPED = int(2 * FOLLOWED_PAIRS**0.5)
 """Fewer changes than this have fewer pairs of lost and new files."""
@@ -113,6 +119,7 @@ class Replay:
         self._churn = churn
         self._processes = processes
         self._text = text
+        self._scratch: Scratch | None = None
         self._trees: dict[int, Tree] = {}
         self._open: Tree | None = None
         self._held: list[Change] = []
@@ -141,6 +148,14 @@ class Replay:
 
         Yields the index of the first commit not yet applied.
         """
+        try:
+            yield from self._steps(progress)
+        finally:
+            if self._scratch is not None:
+                self._scratch.close()
+                self._scratch = None
+
+    def _steps(self, progress: Callable[[int], None] | None) -> Iterator[int]:
         for end, done, entries in frames(
             self.repository,
             self.commits,
@@ -340,35 +355,52 @@ class Replay:
 
     def _as_text(self, file: BinaryFile) -> FileLines:
         """The lines of a binary file after all: it has become text. Its versions are compared as text."""
-        versions = []
+        versions: list[BinaryFile] = []
         at: FileLines | BinaryFile | None = file
         while isinstance(at, BinaryFile):
             versions.append(at)
             at = at.before
+        versions.reverse()
         lines = at
-        for version in reversed(versions):
+        known = at is not None
+        asked: list[tuple[bytes, bytes]] = []
+        for version in versions:
+            if version.blobs is None:
+                known = False
+                continue
+            old, new = version.blobs
+            if not known and old.strip(b"0"):
+                asked.append((NOTHING, old))
+            asked.append((old if old.strip(b"0") else NOTHING, new))
+            known = True
+        edits_of = self._compared_as_text(asked)
+        for version in versions:
             one = array("I", (version.commit,))
             if version.blobs is None:
                 self.unknown_files.append((version.commit, b"(binary merge)"))
                 lines = None
                 continue
-            old, new = (blob.decode("ascii") for blob in version.blobs)
-            if not old.strip("0"):
-                touched = one * count_lines(self.repository.run("cat-file", "blob", new))
+            old, new = version.blobs
+            if not old.strip(b"0"):
+                lines, old = FileLines(array("I"), array("I")), NOTHING
+            elif lines is None:
+                touched = array("I", (UNKNOWN,)) * sum(edits_of[NOTHING, old][2::3])
                 lines = FileLines(touched, touched)
-                continue
-            if lines is None:
-                touched = array("I", (UNKNOWN,)) * count_lines(self.repository.run("cat-file", "blob", old))
-                lines = FileLines(touched, touched)
-            section = self.repository.run(
-                "diff", "--no-color", "--no-ext-diff", "--no-textconv", "--text", "-U0", "--full-index",
-                "--diff-algorithm=default", "--indent-heuristic", "--src-prefix=a/", "--dst-prefix=b/",
-                old, new,
-            )  # fmt: skip
-            edits = parse_edits(section)
+            edits = edits_of[old, new]
             if edits:
                 lines = edited(lines, one, edits, None)
         return lines if lines is not None else FileLines(array("I"), array("I"))
+
+    def _compared_as_text(self, asked: Sequence[tuple[bytes, bytes]]) -> dict[tuple[bytes, bytes], Edits]:
+        """The edits between pairs of blobs, binary or not."""
+        if self._scratch is None:
+            self._scratch = Scratch(self.repository)
+        blobs = sorted({blob for pair in asked for blob in pair})
+        made = self._scratch.make_trees([blob and b"100644 blob %b\tx\0" % blob for blob in blobs])
+        trees = dict(zip(blobs, made, strict=True))
+        pairs = {trees[old] + b" " + trees[new]: (old, new) for old, new in asked}
+        found = self._scratch.compare(list(pairs), *AS_TEXT)
+        return {pairs[pair]: parse_edits(section) for pair, section in found}
 
 
 def edited(before: FileLines, one: array[int], edits: Edits, spaced: Spaced | None) -> FileLines:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-import tempfile
-from typing import Self
 
 from preventable.code.history.diffparse import Change, may_differ_in_space, pair_ignored, parse_edits, respaced
-from preventable.code.history.gitcall import Repository
+from preventable.code.history.scratch import Scratch
 
 SPACED = ("diff-tree", "-r", "-p", "-U0", "-w", "--no-renames", "--full-index", "--no-textconv",
           "--no-ext-diff", "--no-color")  # fmt: skip
@@ -18,29 +16,21 @@ _NUMBER = re.compile(rb"git a/(\d{9}) b/")
 class Respacer:
     """Diffs of chosen files with whitespace ignored.
 
-    The files are put side by side into two trees, which go to a temporary object directory that borrows
-    the repository's objects (the repository is never written), so that one call of git diffs them all.
+    The files are put side by side into two trees, so that one call of git diffs them all.
 
     Args:
-        repository: where the files' contents are.
+        scratch: where trees may be written.
         ignored: commits to be ignored: all their files are chosen, and their lines paired.
         exact: choose all files, for git may place an edit differently where lines next to it differ in
             whitespace alone; otherwise those where a removed line came back with other whitespace and the plain
             diff leaves git a choice.
     """
 
-    def __init__(self, repository: Repository, ignored: frozenset[bytes], *, exact: bool) -> None:
+    def __init__(self, scratch: Scratch, ignored: frozenset[bytes], *, exact: bool) -> None:
         self._exact = exact
         self._ignored = ignored
         self._waiting: list[tuple[list[Change], int, bytes, bytes, bool]] = []
-        self._directory = tempfile.TemporaryDirectory()
-        self.repository = repository.borrowing(self._directory.name)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._directory.cleanup()
+        self._scratch = scratch
 
     def look(self, commit: bytes, section: bytes, change: Change, changes: list[Change], at: int) -> Change:
         """Note the file whose change is, or is about to be, number ``at`` of ``changes``.
@@ -70,14 +60,16 @@ class Respacer:
         waiting, self._waiting = self._waiting, []
         if not waiting:
             return
+        # Versions of one file side by side: git builds each from the one before.
+        waiting.sort(key=lambda item: item[0][item[1]][0] or b"")
         names = [b"\t%d\0" % (10**8 + number) for number in range(len(waiting))]
-        trees = self.repository.make_trees(
+        trees = self._scratch.make_trees(
             [
                 b"".join(b"100644 blob " + item[2] + name for item, name in zip(waiting, names, strict=True)),
                 b"".join(b"100644 blob " + item[3] + name for item, name in zip(waiting, names, strict=True)),
             ]
         )
-        diff = self.repository.run(*SPACED, *(tree.decode() for tree in trees))
+        diff = self._scratch.run(*SPACED, *(tree.decode() for tree in trees))
         sections = {}
         for section in diff.removesuffix(b"\n").split(b"\ndiff --"):
             found = _NUMBER.search(section)

@@ -1,9 +1,8 @@
-"""One shard of the replay: runs git over its commits and turns diffs into edit scripts.
+"""One shard of the replay: runs git over chunks of commits and turns diffs into edit scripts.
 
-Run as ``python -m preventable.code.history.shard``: a plan comes in on standard input, frames go out on
-standard output, both by ``marshal`` (they never leave this machine or this run). A process of its own
-lets git and the parsing of several ranges of commits run on all cores. Its imports are kept few: it
-starts once per core.
+Run as ``python -m preventable.code.history.shard``: a plan and then chunks come in on standard input, frames go out
+on standard output, all by ``marshal`` (they never leave this machine or this run). A process of its own lets git and
+the parsing of several ranges of commits run on all cores. Its imports are kept few: it starts once per core.
 
 A frame is ``(end, done, commits)``: ``end`` is the position after the last commit of its chunk and ``done``
 marks the last frame of a chunk. ``commits`` is a list of ``(position, changes, takes, weaves, weaves_w)`` for
@@ -17,11 +16,12 @@ import gc
 import io
 import marshal
 import os
-import subprocess
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from operator import itemgetter
+from struct import Struct
 from typing import IO, Any
 
 from preventable.code.history.addedtext import AddedText
@@ -31,110 +31,157 @@ from preventable.code.history.following import Follower
 from preventable.code.history.gitcall import Repository
 from preventable.code.history.merges import COMBINED, RAW, MergeReader, RawMerges, compared, weaving
 from preventable.code.history.respacing import Respacer
+from preventable.code.history.scratch import Scratch
 from preventable.code.history.sections import Lookahead, Sections
 from preventable.errors import RepositoryError
 
 FRAME_CHANGES = 6000
-"""A frame is sent once it holds this many changes: bounds memory on commits of many files."""
-CALL_COMMITS = 3200
-"""Commits of one call of git."""
+"""A frame is closed once it holds this many changes: bounds memory on commits of many files."""
+FRAMES_BYTES = 1 << 24
+"""Frames of one chunk that are held in memory."""
+MERGES_AT_ONCE = 100
+"""Merges of one call of git: what a merge took from its other parents may be long."""
 DIFF = ("diff-tree", "--stdin", "-r", "-p", "-U0", "-M", "-l1000", "--root", "--always", "--full-index",
         "--no-textconv", "--no-ext-diff", "--no-color")  # fmt: skip
 
 Entry = tuple[int, list[Change], list[tuple[bytes, int]], list[Weave], list[Weave]]
 Frame = tuple[int, bool, list[Entry]]
+Failure = tuple[int, bool, str]
+HEAD = Struct("<Q?")
+"""Before every frame: its length, and whether its chunk ends with it."""
+Chunk = tuple[int, int, list[bytes], dict[bytes, list[bytes]]]
+"""End, start, the ids of the commits between, and merge id → ids of its parents."""
 
 
-def _feed(lines: Sequence[bytes]) -> IO[bytes]:
-    file = tempfile.TemporaryFile()  # noqa: SIM115  (handed to git as its standard input)
-    file.writelines(line + b"\n" for line in lines)
-    file.seek(0)
-    return file
-
-
-def run_shard(plan: Mapping[str, Any], out: IO[bytes]) -> None:
-    """Replay the chunks of a plan.
+class Shard:
+    """Replays the chunks it is given.
 
     Args:
-        plan: ``git_dir``; ``chunks``: end, start and the ids of the commits between; ``parents``: merge id →
-            ids of its parents; ``whitespace``: also compare without whitespace; ``exact``: every changed
-            file, not only where it likely matters; ``ignored``: ids to be ignored;
-            ``text``: a directory for the words of the code that was added, or None.
+        plan: ``git_dir``; ``whitespace``: also compare without whitespace; ``exact``: every changed file, not only
+            where it likely matters; ``ignored``: ids to be ignored; ``text``: a directory for the words of the code
+            that was added, or None.
+        scratch: where trees may be written.
         out: where frames go.
     """
-    repository = Repository.at_git_dir(plan["git_dir"])
-    parents: dict[bytes, list[bytes]] = plan["parents"]
-    chunks: list[tuple[int, int, list[bytes]]] = plan["chunks"]
-    ids = [commit for _, _, commits in chunks for commit in commits]
-    plain = [commit for commit in ids if commit not in parents]
-    sections = Lookahead(_diffs(repository, plain))
-    aside = repository.sparing()
-    with Respacer(repository, frozenset(plan["ignored"]), exact=plan["exact"]) as respacer:
-        follower = Follower(respacer)
-        binaries = Binaries(respacer.repository)
-        at = 0
-        for chunk_end, first_position, commits in chunks:
-            entries: list[Entry] = []
-            size = 0
-            text = AddedText() if plan["text"] else None
-            merges = [commit for commit in commits if commit in parents]
-            reader = _merge_reader(aside, merges, parents, whitespace=plan["whitespace"]) if merges else None
-            for position, commit in enumerate(commits, first_position):
-                if commit in parents:
-                    assert reader is not None
-                    takes, weaves, weaves_w = reader.read(commit, parents[commit])
-                    if takes or weaves:
-                        entries.append((position, [], takes, weaves, weaves_w))
-                        size += len(takes) + len(weaves)
+
+    def __init__(self, plan: Mapping[str, Any], repository: Repository, scratch: Scratch, out: IO[bytes]) -> None:
+        self._repository = repository
+        self._whitespace: bool = plan["whitespace"]
+        self._text: str | None = plan["text"]
+        self._out = out
+        self._respacer = Respacer(scratch, frozenset(plan["ignored"]), exact=plan["exact"])
+        self._follower = Follower(scratch, self._respacer)
+        self._binaries = Binaries(scratch)
+
+    def run(self, chunk: Chunk) -> None:
+        """Replay one chunk, the newest commit first: in a pack, old versions of a file are made from newer ones."""
+        end, first, commits, parents = chunk
+        backward = commits[::-1]
+        sections = Lookahead(_diffs(self._repository, [commit for commit in backward if commit not in parents]))
+        merges = MergeReaders(
+            self._repository, {c: parents[c] for c in backward if c in parents}, whitespace=self._whitespace
+        )
+        frames = Backward()
+        text = AddedText() if self._text else None
+        entries: list[Entry] = []
+        size = at = 0
+
+        def close(*begun: Entry) -> None:
+            nonlocal entries, size
+            self._resolve()
+            frames.add((end, not frames, [*begun, *entries[::-1]]))
+            entries, size = [], 0
+
+        for position, commit in zip(range(end - 1, first - 1, -1), backward, strict=True):
+            if commit in parents:
+                takes, weaves, weaves_w = merges.read(commit)
+                if takes or weaves:
+                    entries.append((position, [], takes, weaves, weaves_w))
+                    size += len(takes) + len(weaves)
+                continue
+            changes: list[Change] = []
+            for section in sections.of(at):
+                change = parse_change(section)
+                if change is None:
                     continue
-                changes: list[Change] = []
-                for section in sections.of(at):
-                    change = parse_change(section)
-                    if change is None:
-                        continue
-                    if text is not None:
-                        text.add(position, change[0], change[1], section)
-                    path, old, edits, _, _, kind = change
-                    if plan["whitespace"] and edits and path is not None and old is not None and kind == FILE:
-                        change = respacer.look(commit, section, change, changes, len(changes))
-                    binaries.look(change, changes)
-                    follower.look(commit, section, change, len(changes))
-                    changes.append(change)
-                    size += 1
-                    if size >= FRAME_CHANGES:
-                        follower.commit_done(commit, changes)
-                        follower.resolve(whitespace=plan["whitespace"])
-                        binaries.resolve()
-                        respacer.resolve()
-                        _send(out, (chunk_end, False, [*entries, (position, changes, [], [], [])]))
-                        entries, changes, size = [], [], 0
-                at += 1
-                follower.commit_done(commit, changes)
-                if changes:
-                    entries.append((position, changes, [], [], []))
-            follower.resolve(whitespace=plan["whitespace"])
-            binaries.resolve()
-            respacer.resolve()
-            if text is not None:
-                # Before the last frame: who has that may read the file.
-                text.save(os.path.join(plan["text"], f"{first_position:09}"))  # noqa: PTH118  (pathlib costs a start)
-            _send(out, (chunk_end, True, entries))
+                if text is not None:
+                    text.add(position, change[0], change[1], section)
+                self._look(commit, section, change, changes)
+                if len(changes) == FRAME_CHANGES:
+                    # Only here is a commit cut, so that what is found in it does not depend on those before it.
+                    self._follower.commit_done(commit, changes)
+                    close((position, changes, [], [], []))
+                    changes = []
+            at += 1
+            self._follower.commit_done(commit, changes)
+            if changes:
+                entries.append((position, changes, [], [], []))
+                size += len(changes)
+                if size >= FRAME_CHANGES:
+                    close()
+        close()
+        if text is not None:
+            # Before the last frame: who has that may read the file.
+            text.save(os.path.join(self._text or "", f"{first:09}"))  # noqa: PTH118  (pathlib costs a start)
+        frames.send(self._out)
+
+    def _look(self, commit: bytes, section: bytes, change: Change, changes: list[Change]) -> None:
+        """Add a change to those of its commit, and note what is to be asked about it."""
+        path, old, edits, _, _, kind = change
+        if self._whitespace and edits and path is not None and old is not None and kind == FILE:
+            change = self._respacer.look(commit, section, change, changes, len(changes))
+        self._binaries.look(change, changes)
+        self._follower.look(commit, section, change, len(changes))
+        changes.append(change)
+
+    def _resolve(self) -> None:
+        self._follower.resolve(whitespace=self._whitespace)
+        self._binaries.resolve()
+        self._respacer.resolve()
 
 
 def _diffs(repository: Repository, ids: Sequence[bytes], *options: str) -> Iterator[tuple[int, bytes]]:
-    """Positions of commits and diffs of their files; one call of git after the other, for it keeps what it reads."""
-    for first in range(0, len(ids), CALL_COMMITS):
-        some = ids[first : first + CALL_COMMITS]
-        process = repository.start(*DIFF, *options, stdin=_feed(some))
-        for position, section in Sections(_stdout(process), some):
-            yield first + position, section
-        _finish(process)
+    """Positions of commits and diffs of their files."""
+    if not ids:
+        return
+    with tempfile.TemporaryFile() as file:
+        file.writelines(commit + b"\n" for commit in ids)
+        file.seek(0)
+        process = repository.start(*DIFF, *options, stdin=file)
+    with _stdout(process) as stream:
+        yield from Sections(stream, ids)
+    if process.wait() != 0:
+        raise RepositoryError("git diff-tree failed", hint="`git fsck` tells whether objects are missing or damaged")
+
+
+class MergeReaders:
+    """What the merges of a chunk do to files: some at a time, by calls of git that do not stay.
+
+    Args:
+        parents: merge → its parents, in the order in which they are read.
+        whitespace: also compare without whitespace.
+    """
+
+    def __init__(self, repository: Repository, parents: Mapping[bytes, Sequence[bytes]], *, whitespace: bool) -> None:
+        self._repository = repository.sparing()
+        self._parents = parents
+        self._whitespace = whitespace
+        self._merges = list(parents)
+        self._read = 0
+        self._reader: MergeReader | None = None
+
+    def read(self, merge: bytes) -> tuple[list[tuple[bytes, int]], list[Weave], list[Weave]]:
+        """Takes, weaves and weaves with whitespace ignored of the next merge."""
+        if self._reader is None or self._read % MERGES_AT_ONCE == 0:
+            some = self._merges[self._read : self._read + MERGES_AT_ONCE]
+            self._reader = _merge_reader(self._repository, some, self._parents, whitespace=self._whitespace)
+        self._read += 1
+        return self._reader.read(merge, self._parents[merge])
 
 
 def _merge_reader(
     repository: Repository, merges: Sequence[bytes], parents: Mapping[bytes, Sequence[bytes]], *, whitespace: bool
 ) -> MergeReader:
-    """The merges of one chunk: one call of git after the other, and none of them stays."""
     lines = [b"%b %b\n" % (merge, parent) for merge in merges for parent in compared(parents[merge])]
     raw = RawMerges(io.BytesIO(repository.run(*RAW, stdin=b"".join(lines))))
     renames = weaving(repository, merges)
@@ -155,33 +202,60 @@ def _combined(
     return sorted(found, key=itemgetter(0))
 
 
-def _finish(process: subprocess.Popen[bytes]) -> None:
-    """Nothing is left to read; git must have come to its end in peace."""
-    if process.wait() != 0:
-        raise RepositoryError("git diff-tree failed", hint="`git fsck` tells whether objects are missing or damaged")
-
-
 def _stdout(process: Any) -> IO[bytes]:
     stream: IO[bytes] = process.stdout
     return stream
 
 
-def _send(out: IO[bytes], frame: Frame) -> None:
-    data = marshal.dumps(frame)
-    out.write(len(data).to_bytes(8, "little"))
-    out.write(data)
-    out.flush()
+class Backward:
+    """The frames of a chunk, from the last to the first: those that do not fit in memory wait in a file."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.SpooledTemporaryFile(FRAMES_BYTES)  # noqa: SIM115  (closed by send)
+        self._ends = [0]
+
+    def __bool__(self) -> bool:
+        """Whether any frame waits."""
+        return len(self._ends) > 1
+
+    def add(self, frame: Frame) -> None:
+        """Keep the frame before those that were added so far."""
+        self._file.write(marshal.dumps(frame))
+        self._ends.append(self._file.tell())
+
+    def send(self, out: IO[bytes]) -> None:
+        """Write all frames, the first one first; only once."""
+        with self._file:
+            for start, end in zip(self._ends[-2::-1], self._ends[:0:-1], strict=True):
+                self._file.seek(start)
+                send(out, self._file.read(end - start), last=start == 0)
+        out.flush()
+
+
+def send(out: IO[bytes], frame: bytes, *, last: bool) -> None:
+    """Write a frame; ``last``: its chunk is complete, or given up."""
+    out.write(HEAD.pack(len(frame), last))
+    out.write(frame)
 
 
 def main() -> None:
-    """Read a plan, send frames; a failure is the last frame, as text."""
+    """Read a plan and chunks, send frames; a failure is the last frame, as text."""
     gc.disable()  # millions of small tuples, and no cycles
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started this process ends it
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # what is temporary is taken away
+    out = sys.stdout.buffer
     try:
-        run_shard(marshal.load(sys.stdin.buffer), sys.stdout.buffer)
+        plan = marshal.load(sys.stdin.buffer)
+        repository = Repository.at_git_dir(plan["git_dir"])
+        with Scratch(repository) as scratch:
+            shard = Shard(plan, repository, scratch, out)
+            while (chunk := marshal.load(sys.stdin.buffer)) is not None:
+                shard.run(chunk)
     except RepositoryError as error:
-        data = marshal.dumps((-1, True, str(error)))
-        sys.stdout.buffer.write(len(data).to_bytes(8, "little") + data)
-        sys.stdout.buffer.flush()
+        send(out, marshal.dumps((-1, True, str(error))), last=True)
+        out.flush()
+    except (EOFError, BrokenPipeError):
+        os._exit(1)  # nobody is there any more to read or to be told
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""Shards of the replay as one stream: starts the processes and hands out their edit scripts in order."""
+"""Shards of the replay as one stream: starts the processes, gives each the next chunk of commits as soon as it is
+done with one, and hands out their edit scripts in order."""
 
 from __future__ import annotations
 
@@ -8,18 +9,26 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from typing import IO
 
 from preventable.code.history.commits import Commits
 from preventable.code.history.gitcall import Repository, widen
-from preventable.code.history.shard import Frame
+from preventable.code.history.shard import HEAD, Chunk, Frame
 from preventable.errors import RepositoryError
 
-CHUNK_COMMITS = 400
-"""Commits per chunk; chunks go round the shards, so that all stay busy and frames arrive in order."""
+CHUNK_COMMITS = 1600
+"""Commits per chunk: a call of git begins with cold caches, but keeps ever more memory, and at the end of each chunk
+git is asked about all its files at once."""
+SMALLEST_CHUNK = 200
+"""Chunks shrink to this at the end of the history, so that no core waits long for the other."""
 WAITING_FRAMES = 3
-"""Frames held per shard, as they came, before it has to wait: bounds memory."""
+"""Frames held per chunk, as they came, before its shard has to wait: bounds memory."""
+CHUNKS_AHEAD = 2
+"""Chunks that may be done before their turn, beside one per shard."""
+PATIENCE_SECONDS = 5.0
+"""For a shard to take away what it wrote for a time."""
 
 
 def frames(
@@ -46,59 +55,116 @@ def frames(
     Raises:
         RepositoryError: git failed in a shard.
     """
-    count = len(commits) - start
-    if count <= 0:
+    if start >= len(commits):
         return
     wanted = processes or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    chunks = -(-count // CHUNK_COMMITS)
-    width = max(1, min(wanted or 1, chunks))
-    shards = [_Shard() for _ in range(width)]
+    spans = list(_spans(start, len(commits), wanted or 1))
+    plan = {
+        "git_dir": repository.git_dir,
+        "whitespace": whitespace,
+        "exact": exact,
+        "ignored": [i.encode("ascii") for i in ignored],
+        "text": text,
+    }
+    work = _Work(commits, spans, min(wanted or 1, len(spans)))
+    complete = False
     try:
-        for number, shard in enumerate(shards):
-            plan = _plan(commits, start, number, width)
-            plan.update(
-                git_dir=repository.git_dir,
-                whitespace=whitespace,
-                exact=exact,
-                ignored=[i.encode("ascii") for i in ignored],
-                text=text,
-            )
-            shard.start(plan)
-        for chunk in range(chunks):
-            while True:
-                frame = shards[chunk % width].next()
-                yield frame
-                if frame[1]:
-                    break
+        work.start(plan)
+        for number in range(len(spans)):
+            yield from work.frames_of(number)
+        complete = True
     finally:
-        for shard in shards:
-            shard.stop()
+        work.stop(at_once=not complete)
 
 
-def _plan(commits: Commits, start: int, number: int, width: int) -> dict[str, object]:
-    """The share of shard ``number`` of ``width``: every ``width``-th chunk and the parents of its merges."""
-    chunks = []
-    parents: dict[bytes, list[bytes]] = {}
-    for chunk, first in enumerate(range(start, len(commits), CHUNK_COMMITS)):
-        if chunk % width != number:
-            continue
-        last = min(first + CHUNK_COMMITS, len(commits))
-        chunks.append((last, first, [commits.id_bytes(i) for i in range(first, last)]))
-        for i in range(first, last):
-            if commits.is_merge(i):
-                parents[commits.id_bytes(i)] = [commits.id_bytes(p) for p in commits.parents(i)]
-    return {"chunks": chunks, "parents": parents}
+def _spans(start: int, end: int, width: int) -> Iterator[tuple[int, int]]:
+    """Start and end of every chunk."""
+    while start < end:
+        share = -(-(end - start) // (2 * width))
+        last = min(start + max(min(share, CHUNK_COMMITS), SMALLEST_CHUNK), end)
+        yield start, last
+        start = last
+
+
+class _Work:
+    """Chunks, and the shards that take one after the other."""
+
+    def __init__(self, commits: Commits, spans: list[tuple[int, int]], width: int) -> None:
+        self._commits = commits
+        self._spans = spans
+        self._frames: list[queue.Queue[bytes | None]] = [queue.Queue(WAITING_FRAMES) for _ in spans]
+        self._ahead = threading.Semaphore(width + CHUNKS_AHEAD)
+        self._lock = threading.Lock()
+        self._next = 0
+        self._stopped = False
+        self._shards = [_Shard(self) for _ in range(width)]
+
+    def start(self, plan: Mapping[str, object]) -> None:
+        for shard in self._shards:
+            shard.start(plan)
+
+    def take(self) -> int | None:
+        """The number of the next chunk for a shard, as soon as it may be done; None: there is no more."""
+        while not self._ahead.acquire(timeout=0.5):
+            if self._stopped:
+                return None
+        with self._lock:
+            number = self._next
+            self._next += 1
+        return number if number < len(self._spans) and not self._stopped else None
+
+    def chunk(self, number: int) -> Chunk:
+        first, last = self._spans[number]
+        commits = self._commits
+        parents = {
+            commits.id_bytes(i): [commits.id_bytes(p) for p in commits.parents(i)]
+            for i in range(first, last)
+            if commits.is_merge(i)
+        }
+        return (last, first, [commits.id_bytes(i) for i in range(first, last)], parents)
+
+    def put(self, number: int, frame: bytes | None) -> None:
+        """A frame of a chunk has come; None: it never will, for the shard died."""
+        while not self._stopped:
+            try:
+                self._frames[number].put(frame, timeout=0.5)
+                return
+            except queue.Full:
+                continue
+
+    def frames_of(self, number: int) -> Iterator[Frame]:
+        """The frames of one chunk as they come; chunks are asked for in order."""
+        done = False
+        while not done:
+            data = self._frames[number].get()
+            if data is None:
+                raise RepositoryError(
+                    "a process that reads the history died",
+                    hint="Was it killed for want of memory? Run again: it goes on from its checkpoint",
+                )
+            frame: Frame = marshal.loads(data)
+            if frame[0] < 0:
+                raise RepositoryError(str(frame[2]))
+            done = frame[1]
+            if done:
+                self._ahead.release()
+            yield frame
+
+    def stop(self, *, at_once: bool) -> None:
+        """End the shards: ``at_once``, or when they have done what little is left after their last chunk."""
+        self._stopped = at_once
+        for shard in self._shards:
+            shard.stop(at_once=at_once)
 
 
 class _Shard:
-    """One process and the thread that empties its pipe."""
+    """One process and the thread that feeds it and empties its pipe."""
 
-    def __init__(self) -> None:
-        self._frames: queue.Queue[bytes | None] = queue.Queue(WAITING_FRAMES)
+    def __init__(self, work: _Work) -> None:
+        self._work = work
         self._process: subprocess.Popen[bytes] | None = None
-        self._stopped = False
 
-    def start(self, plan: dict[str, object]) -> None:
+    def start(self, plan: Mapping[str, object]) -> None:
         path = os.pathsep.join(p for p in sys.path if p)
         self._process = subprocess.Popen(
             [sys.executable, "-X", "utf8", "-m", "preventable.code.history.shard"],
@@ -108,46 +174,44 @@ class _Shard:
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(marshal.dumps(plan))
-        self._process.stdin.close()
         widen(self._process.stdout)
-        threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True).start()
+        order = marshal.dumps(dict(plan))
+        threading.Thread(target=self._run, args=(self._process.stdin, self._process.stdout, order), daemon=True).start()
 
-    def _read(self, stream: IO[bytes]) -> None:
-        try:
-            while (head := stream.read(8)) and not self._stopped:
-                size = int.from_bytes(head, "little")
-                data = stream.read(size)
-                if len(data) < size:
-                    break
-                self._put(data)
-        finally:
-            self._put(None)
-
-    def _put(self, frame: bytes | None) -> None:
-        while not self._stopped:
+    def _run(self, write: IO[bytes], read: IO[bytes], order: bytes) -> None:
+        while (number := self._work.take()) is not None:
             try:
-                self._frames.put(frame, timeout=0.5)
+                write.write(order + marshal.dumps(self._work.chunk(number)))
+                write.flush()
+                done = False
+                while not done:
+                    size, done = HEAD.unpack(_exactly(read, HEAD.size))
+                    self._work.put(number, _exactly(read, size))
+            except (OSError, EOFError, ValueError):  # it died, or its pipes were closed
+                self._work.put(number, None)
                 return
-            except queue.Full:
-                continue
+            order = b""
+        with suppress(OSError, ValueError):
+            write.write(marshal.dumps(None))
+            write.close()
 
-    def next(self) -> Frame:
-        data = self._frames.get()
-        if data is None:
-            raise RepositoryError(
-                "a process that reads the history died",
-                hint="Was it killed for want of memory? Run again: it goes on from its checkpoint",
-            )
-        frame: Frame = marshal.loads(data)
-        if frame[0] < 0:
-            raise RepositoryError(str(frame[2]))
-        return frame
+    def stop(self, *, at_once: bool) -> None:
+        process = self._process
+        if process is None:
+            return
+        try:
+            process.wait(0 if at_once else PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.terminate()
+            process.wait()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                with suppress(BrokenPipeError):
+                    pipe.close()
 
-    def stop(self) -> None:
-        self._stopped = True
-        if self._process is not None:
-            self._process.terminate()
-            self._process.wait()
-            if self._process.stdout is not None:
-                self._process.stdout.close()
+
+def _exactly(stream: IO[bytes], size: int) -> bytes:
+    data = stream.read(size)
+    if len(data) < size:
+        raise EOFError
+    return data
