@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from functools import partial
 from typing import Literal, Protocol
@@ -23,6 +25,7 @@ from preventable.code.origin.fixes import Fix, read_fixes
 from preventable.code.origin.messages import Messages, named_commits
 from preventable.code.origin.releases import Ancestry, Releases, version
 from preventable.code.origin.score import LEVEL, introduction, ranked, reason, score
+from preventable.collector import collector_paused
 from preventable.records import Advisory, CodeRange
 
 Outcome = Literal[
@@ -30,6 +33,8 @@ Outcome = Literal[
 ]
 DONE: tuple[Outcome, ...] = ("estimated", "named by the advisory")
 NAMED_REASON = "named by the advisory"
+THREADS = min(os.cpu_count() or 1, 4)
+"""Fixes that are weighed at the same time; each takes some 20 MB."""
 _ID = re.compile(r"[0-9a-fA-F]{7,64}")
 
 
@@ -95,6 +100,7 @@ class _Task(msgspec.Struct, frozen=True):
     introduced_absent: str | None
 
 
+@collector_paused()
 def find_origins(
     repository: Repository,
     advisories: Sequence[Advisory],
@@ -134,36 +140,43 @@ def find_origins(
             candidates.append(_named(commits, task))
             fixes.append(_named_origin(commits, task))
     if open_tasks:
-        found = read_fixes(repository, commits, [task.fix for task in open_tasks])
-        attribution = Attribution(found)
-        key = ["origin", repository.git_dir, commits.id(len(commits) - 1), str(sorted(found))]
-        checkpoint = Checkpoint([*key, *sorted(repository.shallow_commits())])
+        wanted = sorted({task.fix for task in open_tasks})
+        tip = commits.id(len(commits) - 1)
+        checkpoint = Checkpoint(["origin", repository.git_dir, tip, str(wanted), *sorted(repository.shallow_commits())])
         directory = checkpoint.directory_for_text()
-        replay = Replay(repository, commits, observers=[attribution], text=directory, processes=processes)
-        resumed_at = checkpoint.run(
-            replay,
-            [attribution],
-            resume=resume,
-            done=None if progress is None else partial(progress, total=len(commits)),
-        )
-        corpus = Corpus(directory, len(commits))
-        checkpoint.remove()
-        if replay.unknown_files:
-            limits.append(f"{len(replay.unknown_files)} files had a past that does not fit their diffs")
-        del replay
-        messages = Messages(repository, commits, commits.id(len(commits) - 1))
-        releases = Releases(repository, commits)
-        titles = [task.advisory.title for task in open_tasks]
-        evidence = Evidence(corpus, messages, Ancestry(commits), attribution, titles)
-        seconds = np.array([np.nan if s is None else s for s in commits.commit_seconds], dtype=np.float64)
-        prefixes = _Prefixes(commits)
-        for task in open_tasks:
-            rows, origin = _weigh(
-                task, found[task.fix], commits, evidence, messages, releases if affected_versions else None,
-                seconds, prefixes, most,
-            )  # fmt: skip
-            candidates += rows
-            fixes.append(origin)
+        # Threads: some work beside the replay, then arithmetic on arrays, during which others may run.
+        with ThreadPoolExecutor(THREADS) as pool:
+            read = pool.submit(read_fixes, repository, commits, wanted)
+            told = pool.submit(Messages, repository, commits, tip)
+            released = pool.submit(Releases, repository, commits)
+            attribution = Attribution(wanted, read.result)
+            replay = Replay(repository, commits, observers=[attribution], text=directory, processes=processes)
+            resumed_at = checkpoint.run(
+                replay,
+                [attribution],
+                resume=resume,
+                done=None if progress is None else partial(progress, total=len(commits)),
+            )
+            corpus = Corpus(directory, len(commits))
+            checkpoint.remove()
+            if replay.unknown_files:
+                limits.append(f"{len(replay.unknown_files)} files had a past that does not fit their diffs")
+            del replay
+            found, messages, releases = read.result(), told.result(), released.result()
+            titles = [task.advisory.title for task in open_tasks]
+            weigh = partial(
+                _weigh,
+                commits=commits,
+                evidence=Evidence(corpus, messages, Ancestry(commits), attribution, titles),
+                messages=messages,
+                releases=releases if affected_versions else None,
+                seconds=np.array([np.nan if s is None else s for s in commits.commit_seconds], dtype=np.float64),
+                prefixes=_Prefixes(commits),
+                most=most,
+            )
+            for rows, origin in pool.map(weigh, open_tasks, [found[task.fix] for task in open_tasks]):
+                candidates += rows
+                fixes.append(origin)
     candidates.sort(key=lambda c: (c.advisory, c.fix, c.rank))
     fixes.sort(key=lambda f: (f.advisory, f.fix or ""))
     counts = Counter(f.outcome for f in fixes)

@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from preventable.code.history.addedtext import KEYWORD
+
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 
@@ -73,12 +75,23 @@ class Corpus:
             files[:, 1] = name_map[files[:, 1]]
             renamed = files[:, 2] > 0
             files[renamed, 2] = name_map[files[renamed, 2] - 1] + 1
-            tables.append((pieces, np.diff(starts), word_map[numbers], keys, key_commits, files))
+            telling = numbers != KEYWORD
+            lengths = np.diff(np.concatenate([[0], np.cumsum(telling)])[starts])
+            tables.append((pieces, lengths, word_map[numbers[telling]], keys, key_commits, files))
         if not tables:
             none = np.zeros(0, np.int64)
             return none.reshape(0, 3), none, none, none, none, none.reshape(0, 4)
         joined = [np.concatenate(parts) for parts in zip(*tables, strict=True)]
-        return joined[0], joined[1], joined[2], joined[3], joined[4], joined[5]
+        return joined[0], joined[1], self._sorted(joined[2]), joined[3], joined[4], joined[5]
+
+    def _sorted(self, numbers: Integers) -> Integers:
+        """Number the words by their order, so that no sum depends on how the history was cut for the shards."""
+        words = sorted(self.vocabulary)
+        rank = np.empty(len(words), dtype=np.int64)
+        rank[[self.vocabulary[word] for word in words]] = np.arange(len(words))
+        self.vocabulary = {word: number for number, word in enumerate(words)}
+        renumbered: Integers = rank[numbers]
+        return renumbered
 
     def _count_words(self, by_piece: sparse.csr_matrix) -> None:
         width = len(self.vocabulary)

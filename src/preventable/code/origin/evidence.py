@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -50,18 +50,23 @@ COMMON_LINE = 400
 
 
 class Attribution:
-    """An observer of the replay: who wrote the lines that a fix deletes, just before it."""
+    """An observer of the replay: who wrote the lines that a fix deletes, just before it.
 
-    def __init__(self, fixes: Mapping[int, Fix]) -> None:
+    Args:
+        commits: the fixing commits.
+        fixes: gives what each of them changed; called when the first is reached.
+    """
+
+    def __init__(self, commits: Collection[int], fixes: Callable[[], Mapping[int, Fix]]) -> None:
         self._fixes = fixes
-        self.before: Collection[int] = frozenset(fixes)
+        self.before: Collection[int] = frozenset(commits)
         self.after: Collection[int] = ()
         self.deleted: dict[int, list[list[int | None]]] = {}
 
     def see_before(self, index: int, tree: Tree, changes: Sequence[Change]) -> None:
         """Take what is needed of the state before a fix."""
         del changes
-        fix = self._fixes[index]
+        fix = self._fixes()[index]
         self.deleted[index] = [_writers(tree, c.path, c.deleted) for c in fix.changes]
 
     def see_after(self, index: int, tree: Tree) -> None:
