@@ -25,7 +25,8 @@ from pathlib import Path
 ROUNDS = int(os.environ.get("PREVENTABLE_BENCH_ROUNDS", "3"))
 PYDRILLER_COMMITS = 2000
 THESEUS_SECONDS = float(os.environ.get("PREVENTABLE_BENCH_SECONDS", "120"))
-QUARTER_SECONDS = "7889400"
+INTERVALS = {"quarter": "7889400", "month": "2629800"}
+"""Seconds between two snapshots of git-of-theseus."""
 
 Row = dict[str, object]
 
@@ -115,13 +116,16 @@ def _pydriller(path: str, ours: float, commits: int) -> Row:
     return _row(name, float(seconds) / int(count) * commits / ours, 20.0)
 
 
-def _theseus(path: str, ours: float) -> Row:
-    """git-of-theseus with quarterly snapshots for some time; scaled by its own count of pairs of commit and file.
+def _theseus(path: str, every: str, ours: float) -> Row:
+    """git-of-theseus with as many snapshots for some time; scaled by its own count of pairs of commit and file.
 
     Its first minutes go to the oldest commits, which had few files and short histories, and the time that it takes
     to list commits and entries is scaled too. Both errors are small beside each other.
     """
-    name = f"lineage, both ages: times faster than git-of-theseus ({THESEUS_SECONDS:.0f} s, scaled by its own count)"
+    name = (
+        f"lineage, both ages, every {every}: times faster than git-of-theseus "
+        f"({THESEUS_SECONDS:.0f} s, scaled by its own count)"
+    )
     program = Path(sys.executable).with_name("git-of-theseus-analyze")
     if not program.exists():
         return _skipped(name, "git-of-theseus is not installed")
@@ -133,7 +137,7 @@ def _theseus(path: str, ours: float) -> Row:
                 "--outdir",
                 out,
                 "--interval",
-                QUARTER_SECONDS,
+                INTERVALS[every],
                 "--procs",
                 "2",
                 "--branch",
@@ -189,6 +193,7 @@ def run(repository: str | None = None) -> list[Row]:
             "git log": ["git", "log", "--no-merges", "-p", "-U0"],
             "last touched": [*ours, "--age", "last-touched"],
             "both ages": ours,
+            "every month": [*ours, "--snapshots", "month"],
         }
         for _ in range(ROUNDS):
             for name, command in commands.items():
@@ -232,7 +237,7 @@ def run(repository: str | None = None) -> list[Row]:
         ["git", "rev-list", "--count", "HEAD"], cwd=path, stdout=subprocess.PIPE, text=True, check=True
     )
     rows.append(_pydriller(path, best["both ages"], int(count.stdout)))
-    rows.append(_theseus(path, best["both ages"]))
+    rows += [_theseus(path, "quarter", best["both ages"]), _theseus(path, "month", best["every month"])]
     return rows
 
 

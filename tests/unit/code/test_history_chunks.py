@@ -90,6 +90,15 @@ def test_frames_come_in_order_however_small_and_wherever_they_wait(
     assert small == expected
 
 
+def test_a_path_with_marks_of_path_lists_is_a_path(histories: ModuleType, tmp_path: Path) -> None:
+    plain, odd = tmp_path / "plain", tmp_path / 'a:b "c" \\d'
+    for path in (plain, odd):
+        histories.Generator(11).write(path)
+    found = [lines_of(r, read_commits(r), 1) for r in map(Repository, (plain, odd))]
+    assert found[0] == found[1]
+    assert any(touched != substantive for touched, substantive in found[0].values())
+
+
 def test_a_shard_that_dies_is_an_error_with_what_to_do(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shards.sys, "executable", "/bin/false")
     with pytest.raises(RepositoryError, match="a process that reads the history died"):

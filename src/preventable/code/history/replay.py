@@ -119,7 +119,6 @@ class Replay:
         self._churn = churn
         self._processes = processes
         self._text = text
-        self._scratch: Scratch | None = None
         self._trees: dict[int, Tree] = {}
         self._open: Tree | None = None
         self._held: list[Change] = []
@@ -148,14 +147,6 @@ class Replay:
 
         Yields the index of the first commit not yet applied.
         """
-        try:
-            yield from self._steps(progress)
-        finally:
-            if self._scratch is not None:
-                self._scratch.close()
-                self._scratch = None
-
-    def _steps(self, progress: Callable[[int], None] | None) -> Iterator[int]:
         for end, done, entries in frames(
             self.repository,
             self.commits,
@@ -393,13 +384,12 @@ class Replay:
 
     def _compared_as_text(self, asked: Sequence[tuple[bytes, bytes]]) -> dict[tuple[bytes, bytes], Edits]:
         """The edits between pairs of blobs, binary or not."""
-        if self._scratch is None:
-            self._scratch = Scratch(self.repository)
         blobs = sorted({blob for pair in asked for blob in pair})
-        made = self._scratch.make_trees([blob and b"100644 blob %b\tx\0" % blob for blob in blobs])
-        trees = dict(zip(blobs, made, strict=True))
-        pairs = {trees[old] + b" " + trees[new]: (old, new) for old, new in asked}
-        found = self._scratch.compare(list(pairs), *AS_TEXT)
+        with Scratch(self.repository) as scratch:
+            made = scratch.make_trees([blob and b"100644 blob %b\tx\0" % blob for blob in blobs])
+            trees = dict(zip(blobs, made, strict=True))
+            pairs = {trees[old] + b" " + trees[new]: (old, new) for old, new in asked}
+            found = scratch.compare(list(pairs), *AS_TEXT)
         return {pairs[pair]: parse_edits(section) for pair, section in found}
 
 

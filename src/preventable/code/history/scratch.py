@@ -31,7 +31,7 @@ class Scratch(Repository):
         self._directory = tempfile.TemporaryDirectory()
         self._more = {
             "GIT_OBJECT_DIRECTORY": self._directory.name,
-            "GIT_ALTERNATE_OBJECT_DIRECTORIES": objects.decode("utf-8", "surrogateescape").rstrip("\n"),
+            "GIT_ALTERNATE_OBJECT_DIRECTORIES": _quoted(objects.decode("utf-8", "surrogateescape").removesuffix("\n")),
         }
         self._writer: subprocess.Popen[bytes] | None = None
 
@@ -39,10 +39,6 @@ class Scratch(Repository):
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Take the directory away."""
         if self._writer is not None:
             assert self._writer.stdin is not None
             with suppress(BrokenPipeError):
@@ -95,3 +91,13 @@ class Scratch(Repository):
             head, _, body = part.partition(b"\n")
             found.append((head, body.removeprefix(b"diff --").rstrip(b"\n")))
         return found
+
+
+def _quoted(path: str) -> str:
+    """A path in a list of paths: a colon in it does not divide it.
+
+    Example:
+        >>> _quoted("/a:b")
+        '"/a:b"'
+    """
+    return '"' + path.replace("\\", "\\\\").replace('"', '\\"') + '"'
