@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ from preventable.code.history.checkpoint import Checkpoint
 from preventable.code.history.commits import Commits, read_commits
 from preventable.code.history.gitcall import Repository
 from preventable.code.history.replay import Replay
+from preventable.code.history.shards import cores
 from preventable.code.origin.corpus import Corpus
 from preventable.code.origin.evidence import Attribution, Evidence
 from preventable.code.origin.fixes import Fix, read_fixes
@@ -33,8 +33,8 @@ Outcome = Literal[
 ]
 DONE: tuple[Outcome, ...] = ("estimated", "named by the advisory")
 NAMED_REASON = "named by the advisory"
-THREADS = min(os.cpu_count() or 1, 4)
-"""Fixes that are weighed at the same time; each takes some 20 MB."""
+THREADS = 4
+"""At most: for work beside the replay, and for weighing fixes, each of which takes some 20 MB."""
 _ID = re.compile(r"[0-9a-fA-F]{7,64}")
 
 
@@ -145,7 +145,7 @@ def find_origins(
         checkpoint = Checkpoint(["origin", repository.git_dir, tip, str(wanted), *sorted(repository.shallow_commits())])
         directory = checkpoint.directory_for_text()
         # Threads: some work beside the replay, then arithmetic on arrays, during which others may run.
-        with ThreadPoolExecutor(THREADS) as pool:
+        with ThreadPoolExecutor(min(processes or cores(), THREADS)) as pool:
             read = pool.submit(read_fixes, repository, commits, wanted)
             told = pool.submit(Messages, repository, commits, tip)
             released = pool.submit(Releases, repository, commits)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import io
 import marshal
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-from preventable.code.history import shard, shards
+from preventable.code.history import replay, shard, shards
 from preventable.code.history.commits import Commits, read_commits
+from preventable.code.history.diffparse import Change
 from preventable.code.history.gitcall import Repository
 from preventable.code.history.replay import Replay
 from preventable.code.history.scratch import Scratch
-from preventable.code.history.shard import HEAD, Entry, Shard
+from preventable.code.history.shard import HEAD, Entry, Frame, Shard
+from preventable.code.history.tree import Tree
 from preventable.errors import RepositoryError
 
 
@@ -51,9 +54,8 @@ def test_chunks_cover_every_commit_once_and_shrink_at_the_end(length: int) -> No
     assert all(size <= shards.CHUNK_COMMITS for size in sizes)
 
 
-def entries_of(repository: Repository) -> tuple[list[Entry], int]:
-    """All entries of one chunk with the whole history, the parts of each commit joined; and the number of frames."""
-    commits = read_commits(repository)
+def frames_here(repository: Repository, commits: Commits, **_: object) -> Iterator[Frame]:
+    """All frames of the whole history as one chunk, made in this process, where constants can be changed."""
     ids = [commits.id_bytes(i) for i in range(len(commits))]
     parents = {ids[i]: [ids[p] for p in commits.parents(i)] for i in range(len(ids)) if commits.is_merge(i)}
     plan = {"whitespace": True, "exact": True, "ignored": [], "text": None}
@@ -61,13 +63,18 @@ def entries_of(repository: Repository) -> tuple[list[Entry], int]:
     with Scratch(repository) as scratch:
         Shard(plan, repository, scratch, out).run((len(ids), 0, ids, parents))
     out.seek(0)
-    joined: list[Entry] = []
-    lasts = []
     while head := out.read(HEAD.size):
         size, last = HEAD.unpack(head)
+        end, entries = marshal.loads(out.read(size))
+        yield end, last, entries
+
+
+def entries_of(repository: Repository) -> tuple[list[Entry], int]:
+    """All entries of the history, the parts of each commit joined; and the number of frames."""
+    joined: list[Entry] = []
+    lasts = []
+    for _, last, entries in frames_here(repository, read_commits(repository)):
         lasts.append(last)
-        _, done, entries = marshal.loads(out.read(size))
-        assert done == last
         for entry in entries:
             if joined and joined[-1][0] == entry[0]:
                 joined[-1][1].extend(entry[1])
@@ -90,6 +97,66 @@ def test_frames_come_in_order_however_small_and_wherever_they_wait(
     assert small == expected
 
 
+class Watcher:
+    """Sees every commit before and after it is applied."""
+
+    def __init__(self, commits: Commits) -> None:
+        self.before = self.after = range(len(commits))
+        self.seen: list[object] = []
+
+    def see_before(self, index: int, tree: Tree, changes: Sequence[Change]) -> None:
+        self.seen.append((index, list(changes), self._lines(tree)))
+
+    def see_after(self, index: int, tree: Tree) -> None:
+        self.seen.append((index, self._lines(tree)))
+
+    @staticmethod
+    def _lines(tree: Tree) -> object:
+        return sorted((name, lines.touched.tobytes(), lines.substantive.tobytes()) for name, lines in tree.files())
+
+
+def watched(repository: Repository) -> list[object]:
+    commits = read_commits(repository)
+    watcher = Watcher(commits)
+    Replay(repository, commits, observers=[watcher]).run()
+    assert len(watcher.seen) == 2 * len(commits)
+    return watcher.seen
+
+
+@pytest.mark.parametrize("seed", [11, 12, 13])
+def test_an_observer_sees_the_same_however_small_frames_are(
+    histories: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    histories.Generator(seed, steps=30).write(tmp_path / "history")
+    repository = Repository(tmp_path / "history")
+    expected = watched(repository)
+    monkeypatch.setattr(shard, "FRAME_CHANGES", 3)
+    monkeypatch.setattr(replay, "frames", frames_here)
+    assert watched(repository) == expected
+
+
+def test_a_link_that_turns_into_a_file_survives_a_cut_between_the_two(
+    histories: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "repo"
+    path.mkdir()
+    histories.git(path, "init", "-q")
+    (path / "m.c").symlink_to("elsewhere")
+    histories.git(path, "add", "-A")
+    histories.git(path, "commit", "-q", "-m", "link")
+    (path / "m.c").unlink()
+    for name in ("a.c", "b.c", "m.c", "z.c"):
+        (path / name).write_text("one\ntwo\n")
+    histories.git(path, "add", "-A")
+    histories.git(path, "commit", "-q", "-m", "file")
+    repository = Repository(path)
+    expected = watched(repository)
+    monkeypatch.setattr(replay, "frames", frames_here)
+    for size in (1, 2, 3, 4):
+        monkeypatch.setattr(shard, "FRAME_CHANGES", size)
+        assert watched(repository) == expected
+
+
 def test_a_path_with_marks_of_path_lists_is_a_path(histories: ModuleType, tmp_path: Path) -> None:
     plain, odd = tmp_path / "plain", tmp_path / 'a:b "c" \\d'
     for path in (plain, odd):
@@ -110,3 +177,19 @@ def test_a_failure_of_git_in_a_shard_is_told_in_its_words(repository: Repository
     broken = Repository.at_git_dir(str(tmp_path))
     with pytest.raises(RepositoryError, match=r"git .* failed"):
         list(shards.frames(broken, commits))
+
+
+def test_an_accident_in_the_thread_of_a_shard_ends_the_run(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> bytes:
+        raise MemoryError
+
+    monkeypatch.setattr(shards, "_exactly", fail)
+    with pytest.raises(RepositoryError, match="a process that reads the history died"):
+        list(shards.frames(repository, read_commits(repository)))
+
+
+def test_a_disk_that_takes_nothing_is_named(repository: Repository, tmp_path: Path) -> None:
+    with pytest.raises(RepositoryError, match="a temporary file cannot be written: No such file or directory"):
+        list(shards.frames(repository, read_commits(repository), text=str(tmp_path / "absent")))

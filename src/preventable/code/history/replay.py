@@ -143,7 +143,7 @@ class Replay:
         return self._trees[len(self.commits) - 1]
 
     def steps(self, progress: Callable[[int], None] | None = None) -> Iterator[int]:
-        """Replay, pausing after every frame of commits (where a checkpoint may be taken).
+        """Replay, pausing after every chunk of commits (where a checkpoint may be taken).
 
         Yields the index of the first commit not yet applied.
         """
@@ -163,7 +163,7 @@ class Replay:
                 self._finish_before(index)
                 if index in self._before:
                     self._held += changes
-                    if number == last and not done:
+                    if changes and number == last and not done:
                         continue  # a commit of very many files comes in several frames
                     changes = self._release()  # noqa: PLW2901
                 tree = self._opened()

@@ -4,8 +4,8 @@ Run as ``python -m preventable.code.history.shard``: a plan and then chunks come
 on standard output, all by ``marshal`` (they never leave this machine or this run). A process of its own lets git and
 the parsing of several ranges of commits run on all cores. Its imports are kept few: it starts once per core.
 
-A frame is ``(end, done, commits)``: ``end`` is the position after the last commit of its chunk and ``done``
-marks the last frame of a chunk. ``commits`` is a list of ``(position, changes, takes, weaves, weaves_w)`` for
+A frame is ``(end, commits)``, with ``end`` the position after the last commit of its chunk; its head tells whether it
+is the last of the chunk. ``commits`` is a list of ``(position, changes, takes, weaves, weaves_w)`` for
 those commits that change anything. ``takes`` are ``(path, parent number)`` of a merge, with parent -1 for a
 path that is gone; ``weaves_w`` are its weaves with whitespace ignored.
 """
@@ -46,7 +46,7 @@ DIFF = ("diff-tree", "--stdin", "-r", "-p", "-U0", "-M", "-l1000", "--root", "--
 
 Entry = tuple[int, list[Change], list[tuple[bytes, int]], list[Weave], list[Weave]]
 Frame = tuple[int, bool, list[Entry]]
-Failure = tuple[int, bool, str]
+"""End of the chunk, whether it is complete with this frame, and what its commits do."""
 HEAD = Struct("<Q?")
 """Before every frame: its length, and whether its chunk ends with it."""
 Chunk = tuple[int, int, list[bytes], dict[bytes, list[bytes]]]
@@ -86,10 +86,11 @@ class Shard:
         entries: list[Entry] = []
         size = at = 0
 
-        def close(*begun: Entry) -> None:
+        def close() -> None:
             nonlocal entries, size
             self._resolve()
-            frames.add((end, not frames, [*begun, *entries[::-1]]))
+            if entries or not frames:
+                frames.add(marshal.dumps((end, entries[::-1])))
             entries, size = [], 0
 
         for position, commit in zip(range(end - 1, first - 1, -1), backward, strict=True):
@@ -100,6 +101,7 @@ class Shard:
                     size += len(takes) + len(weaves)
                 continue
             changes: list[Change] = []
+            parts: list[bytes] = []
             for section in sections.of(at):
                 change = parse_change(section)
                 if change is None:
@@ -108,11 +110,16 @@ class Shard:
                     text.add(position, change[0], change[1], section)
                 self._look(commit, section, change, changes)
                 if len(changes) == FRAME_CHANGES:
-                    # Only here is a commit cut, so that what is found in it does not depend on those before it.
-                    self._follower.commit_done(commit, changes)
-                    close((position, changes, [], [], []))
+                    # A commit is cut by its own size alone: what is found in it does not depend on others.
+                    parts.append(self._part(end, position, commit, changes))
                     changes = []
             at += 1
+            if parts:
+                parts.append(self._part(end, position, commit, changes))
+                close()
+                for part in reversed(parts):
+                    frames.add(part)
+                continue
             self._follower.commit_done(commit, changes)
             if changes:
                 entries.append((position, changes, [], [], []))
@@ -124,6 +131,12 @@ class Shard:
             # Before the last frame: who has that may read the file.
             text.save(os.path.join(self._text or "", f"{first:09}"))  # noqa: PTH118  (pathlib costs a start)
         frames.send(self._out)
+
+    def _part(self, end: int, position: int, commit: bytes, changes: list[Change]) -> bytes:
+        """A frame with some of the changes of a commit of very many files."""
+        self._follower.commit_done(commit, changes)
+        self._resolve()
+        return marshal.dumps((end, [(position, changes, [], [], [])]))
 
     def _look(self, commit: bytes, section: bytes, change: Change, changes: list[Change]) -> None:
         """Add a change to those of its commit, and note what is to be asked about it."""
@@ -218,9 +231,9 @@ class Backward:
         """Whether any frame waits."""
         return len(self._ends) > 1
 
-    def add(self, frame: Frame) -> None:
+    def add(self, frame: bytes) -> None:
         """Keep the frame before those that were added so far."""
-        self._file.write(marshal.dumps(frame))
+        self._file.write(frame)
         self._ends.append(self._file.tell())
 
     def send(self, out: IO[bytes]) -> None:
@@ -241,21 +254,32 @@ def send(out: IO[bytes], frame: bytes, *, last: bool) -> None:
 def main() -> None:
     """Read a plan and chunks, send frames; a failure is the last frame, as text."""
     gc.disable()  # millions of small tuples, and no cycles
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started this process ends it
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # what is temporary is taken away
     out = sys.stdout.buffer
     try:
-        plan = marshal.load(sys.stdin.buffer)
-        repository = Repository.at_git_dir(plan["git_dir"])
-        with Scratch(repository) as scratch:
-            shard = Shard(plan, repository, scratch, out)
-            while (chunk := marshal.load(sys.stdin.buffer)) is not None:
-                shard.run(chunk)
-    except RepositoryError as error:
-        send(out, marshal.dumps((-1, True, str(error))), last=True)
-        out.flush()
+        try:
+            plan = marshal.load(sys.stdin.buffer)
+            repository = Repository.at_git_dir(plan["git_dir"])
+            with Scratch(repository) as scratch:
+                try:
+                    shard = Shard(plan, repository, scratch, out)
+                    while (chunk := marshal.load(sys.stdin.buffer)) is not None:
+                        shard.run(chunk)
+                finally:
+                    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it is about to end
+        except (RepositoryError, OSError) as error:
+            if isinstance(error, BrokenPipeError):
+                raise
+            send(out, marshal.dumps((-1, _words(error))), last=True)
+            out.flush()
     except (EOFError, BrokenPipeError):
         os._exit(1)  # nobody is there any more to read or to be told
+
+
+def _words(error: RepositoryError | OSError) -> str:
+    if isinstance(error, RepositoryError):
+        return str(error)
+    return f"a temporary file cannot be written: {error.strerror or error}. Is the disk full? TMPDIR names another"
 
 
 if __name__ == "__main__":

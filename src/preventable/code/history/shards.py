@@ -57,8 +57,8 @@ def frames(
     """
     if start >= len(commits):
         return
-    wanted = processes or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    spans = list(_spans(start, len(commits), wanted or 1))
+    wanted = processes or cores()
+    spans = list(_spans(start, len(commits), wanted))
     plan = {
         "git_dir": repository.git_dir,
         "whitespace": whitespace,
@@ -66,7 +66,7 @@ def frames(
         "ignored": [i.encode("ascii") for i in ignored],
         "text": text,
     }
-    work = _Work(commits, spans, min(wanted or 1, len(spans)))
+    work = _Work(commits, spans, min(wanted, len(spans)))
     complete = False
     try:
         work.start(plan)
@@ -75,6 +75,11 @@ def frames(
         complete = True
     finally:
         work.stop(at_once=not complete)
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _spans(start: int, end: int, width: int) -> Iterator[tuple[int, int]]:
@@ -92,7 +97,7 @@ class _Work:
     def __init__(self, commits: Commits, spans: list[tuple[int, int]], width: int) -> None:
         self._commits = commits
         self._spans = spans
-        self._frames: list[queue.Queue[bytes | None]] = [queue.Queue(WAITING_FRAMES) for _ in spans]
+        self._frames: list[queue.Queue[tuple[bytes, bool] | None]] = [queue.Queue(WAITING_FRAMES) for _ in spans]
         self._ahead = threading.Semaphore(width + CHUNKS_AHEAD)
         self._lock = threading.Lock()
         self._next = 0
@@ -123,8 +128,8 @@ class _Work:
         }
         return (last, first, [commits.id_bytes(i) for i in range(first, last)], parents)
 
-    def put(self, number: int, frame: bytes | None) -> None:
-        """A frame of a chunk has come; None: it never will, for the shard died."""
+    def put(self, number: int, frame: tuple[bytes, bool] | None) -> None:
+        """A frame of a chunk has come, and whether it is the last; None: it never will, for the shard died."""
         while not self._stopped:
             try:
                 self._frames[number].put(frame, timeout=0.5)
@@ -136,19 +141,19 @@ class _Work:
         """The frames of one chunk as they come; chunks are asked for in order."""
         done = False
         while not done:
-            data = self._frames[number].get()
-            if data is None:
+            found = self._frames[number].get()
+            if found is None:
                 raise RepositoryError(
                     "a process that reads the history died",
                     hint="Was it killed for want of memory? Run again: it goes on from its checkpoint",
                 )
-            frame: Frame = marshal.loads(data)
-            if frame[0] < 0:
-                raise RepositoryError(str(frame[2]))
-            done = frame[1]
+            data, done = found
+            end, entries = marshal.loads(data)
+            if end < 0:
+                raise RepositoryError(str(entries))
             if done:
                 self._ahead.release()
-            yield frame
+            yield end, done, entries
 
     def stop(self, *, at_once: bool) -> None:
         """End the shards: ``at_once``, or when they have done what little is left after their last chunk."""
@@ -171,6 +176,7 @@ class _Shard:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": path},
+            process_group=0,  # a key pressed at the terminal is for this process, which ends its shards
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -186,8 +192,8 @@ class _Shard:
                 done = False
                 while not done:
                     size, done = HEAD.unpack(_exactly(read, HEAD.size))
-                    self._work.put(number, _exactly(read, size))
-            except (OSError, EOFError, ValueError):  # it died, or its pipes were closed
+                    self._work.put(number, (_exactly(read, size), done))
+            except BaseException:  # it died, its pipes were closed, there is no memory: nobody must wait for it
                 self._work.put(number, None)
                 return
             order = b""
