@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -72,3 +74,47 @@ def test_a_series_names_what_each_release_lacks(repo: Path) -> None:
     ]
     assert "big.c" in done.stderr
     assert run("series", first, "--format", "json").exit_code == 0
+
+
+ODD_NAMES = (
+    "[slug].tsx",
+    "my script.sh",
+    "é.kt",
+    "a b.S",
+    "my file.C",
+    "q r.inl",
+    ".clang-format.yml",
+    "x" * 120 + ".c",
+)
+
+
+def test_names_make_no_difference_between_a_directory_a_revision_and_an_archive(tmp_path: Path) -> None:
+    repo = tmp_path / "repo"
+    (repo / "app").mkdir(parents=True)
+    for name in ODD_NAMES:
+        (repo / "app" / name).write_text("a\nb\n")
+    (repo / "top.c").write_text("int a;\n")
+    git(repo, "init", "-q", "-b", "main")
+    git(repo, "add", "-A")
+    git(repo, "commit", "-qm", "one")
+    archive = tmp_path / "repo.tar"
+    git(repo, "archive", "-o", str(archive), "HEAD")
+    found = []
+    for what in (repo, f"{repo}@HEAD", archive):
+        answer = json.loads(run(str(what), "--files", "--format", "json").stdout)
+        assert answer["not_counted"] == []
+        found.append({(f["path"], f["language"], f["code"]) for f in answer["files"]})
+    assert {path for path, _, _ in found[0]} == {*(f"app/{name}" for name in ODD_NAMES), "top.c"}
+    assert found[0] == found[1] == found[2]
+
+
+def test_the_last_of_two_members_with_one_path_counts_and_is_named(tmp_path: Path) -> None:
+    archive = tmp_path / "twice.tar"
+    with tarfile.open(archive, "w") as tar:
+        for name, text in (("p/a.c", "1;\n"), ("p/b.c", "1;\n"), ("p/./a.c", "1;\n2;\n3;\n")):
+            member = tarfile.TarInfo(name)
+            member.size = len(text)
+            tar.addfile(member, io.BytesIO(text.encode()))
+    answer = json.loads(run(str(archive), "--files", "--format", "json").stdout)
+    assert {f["path"]: f["code"] for f in answer["files"]} == {"a.c": 3, "b.c": 1}
+    assert [n["path"] for n in answer["not_counted"]] == ["a.c"]

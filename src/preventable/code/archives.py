@@ -37,7 +37,7 @@ def is_archive(path: Path) -> bool:
 
 
 def archive_members(path: Path, max_file_bytes: int) -> Iterator[Member]:
-    """Every member that is not a directory.
+    """Every member that is not a directory; of several with one path, each but the first is announced as such.
 
     Args:
         path: the archive.
@@ -50,11 +50,11 @@ def archive_members(path: Path, max_file_bytes: int) -> Iterator[Member]:
     budget = _Budget(path)
     try:
         if head.startswith(b"PK"):
-            yield from _zip(path, max_file_bytes, budget)
+            yield from _naming_doubles(_zip(path, max_file_bytes, budget))
         else:
             with path.open("rb") as raw, _plain(raw, head) as plain:
                 watched = _Tail(plain)
-                yield from _tar(cast(IO[bytes], watched), max_file_bytes, budget)
+                yield from _naming_doubles(_tar(cast(IO[bytes], watched), max_file_bytes, budget))
                 watched.check_end()
     except (
         tarfile.TarError,
@@ -74,6 +74,15 @@ def archive_members(path: Path, max_file_bytes: int) -> Iterator[Member]:
         if error.errno is not None:
             raise
         raise ArchiveError(f"The archive cannot be read: {error}", file=str(path), hint="Fetch it again") from error
+
+
+def _naming_doubles(members: Iterator[Member]) -> Iterator[Member]:
+    seen: set[str] = set()
+    for member in members:
+        if member[0] in seen:
+            yield member[0], None, "several members of the archive have this path; the last one counts"
+        seen.add(member[0])
+        yield member
 
 
 class _Budget:

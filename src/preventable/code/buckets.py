@@ -23,6 +23,7 @@ from typing import Literal
 
 import msgspec
 
+from preventable.code.history.diffparse import unquote
 from preventable.code.path_globs import PathGlobs
 
 Bucket = Literal["code", "test", "generated", "vendored"]
@@ -76,6 +77,7 @@ _MARKER = re.compile(
     rb"|(?:file|header|code) (?:is|was|has been) (?:\w+ )?generated"
 )
 _COMMENT = re.compile(rb"^\s*(?:/[/*]|\*|#|;|--|%|<!--|\"\"\"|dnl\b|\.\\\")")
+_ATTRIBUTE_LINE = re.compile(r'\s*((?![#!\\])(?:"(?:[^"\\]|\\.)*"|[^\s"]\S*))\s+(.*)')
 HEAD_BYTES = 2048
 _HEAD_LINES = 20
 
@@ -148,30 +150,35 @@ class Attributes:
     """
 
     def __init__(self, files: Mapping[str, bytes]) -> None:
-        self._lines: list[tuple[str, PathGlobs, dict[str, bool]]] = []
+        self._lines: list[tuple[str, PathGlobs, dict[str, bool | None]]] = []
+        macros: dict[str, dict[str, bool | None]] = {}
         for path in sorted(files, key=lambda p: (p.count("/"), p)):
             prefix = path.rpartition("/")[0]
             for line in files[path].decode("utf-8", "replace").splitlines():
-                words = line.split()
-                if not words or words[0].startswith(("#", "!", "[", "\\", '"')):
+                found = _ATTRIBUTE_LINE.fullmatch(line)
+                if found is None:
                     continue
-                said = {}
-                for word in words[1:]:
-                    name, _, value = word.lstrip("-!").partition("=")
-                    if name in ("linguist-vendored", "linguist-generated"):
-                        no = word.startswith(("-", "!")) or value.lower() == "false"
-                        said[name.removeprefix("linguist-")] = not no
-                if said:
-                    globs = PathGlobs([words[0]], anchored=False, where=path)
+                name = unquote(found[1].encode()).decode("utf-8", "replace")
+                said: dict[str, bool | None] = {}
+                for word in found[2].split():
+                    said |= macros.get(word, {})
+                    attribute, _, value = word.lstrip("-!").partition("=")
+                    if attribute in ("linguist-vendored", "linguist-generated"):
+                        yes = not word.startswith("-") and value.lower() != "false"
+                        said[attribute.removeprefix("linguist-")] = None if word.startswith("!") else yes
+                if name.startswith("[attr]"):
+                    macros[name.removeprefix("[attr]")] = said
+                elif said and not name.endswith("/"):
+                    globs = PathGlobs([name], anchored=False, where=path)
                     self._lines.append((prefix + "/" if prefix else "", globs, said))
 
     def get(self, path: str) -> dict[str, bool]:
         """What the attributes say about a path: the last line that matches decides, per attribute."""
-        result: dict[str, bool] = {}
+        result: dict[str, bool | None] = {}
         for prefix, globs, said in self._lines:
             if path.startswith(prefix) and globs.matches(path[len(prefix) :]):
                 result.update(said)
-        return result
+        return {name: yes for name, yes in result.items() if yes is not None}
 
 
 class BucketRules:

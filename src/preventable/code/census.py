@@ -15,7 +15,17 @@ from typing import Any, Literal
 
 import msgspec
 
-from preventable.code.buckets import Attributes, Bucket, BucketRules, KnownProject, Rules, known_project
+from preventable.code.buckets import (
+    GENERATED_DIRECTORIES,
+    TEST_DIRECTORIES,
+    VENDORED_DIRECTORIES,
+    Attributes,
+    Bucket,
+    BucketRules,
+    KnownProject,
+    Rules,
+    known_project,
+)
 from preventable.code.components import ComponentMap, ComponentsFrom, broken_manifests, map_components
 from preventable.code.coupling import CouplingRow, couple
 from preventable.code.measure import FileFacts, Measure, Measured, measure_source
@@ -473,10 +483,12 @@ def _file_row(place: Placed, fact: FileFacts) -> dict[str, Any]:
 
 
 def _strip_root(measured: Measured, not_counted: list[NotCounted]) -> None:
-    """Take away the single top directory that an archive wraps its tree in."""
+    """Take away the single top directory that an archive wraps its tree in, unless its name says what is in it."""
     everything = [*measured.paths, *(n.path for n in not_counted)]
     tops = {path.split("/", 1)[0] for path in everything}
     if len(tops) != 1 or any("/" not in path for path in everything):
+        return
+    if tops & (VENDORED_DIRECTORIES | GENERATED_DIRECTORIES | TEST_DIRECTORIES):
         return
     cut = len(tops.pop()) + 1
     measured.paths = [path[cut:] for path in measured.paths]

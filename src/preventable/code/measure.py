@@ -15,8 +15,9 @@ import re
 import shutil
 import sys
 import tempfile
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import Future, ProcessPoolExecutor
 from pathlib import Path
 from typing import Self
 
@@ -34,7 +35,8 @@ POOL_FROM_BYTES = 24 * 1024 * 1024
 _BINARY_BYTES = 8000
 MEMORY_DIRECTORY = "/dev/shm"
 MEMORY_BYTES = 1 << 30
-_PLAIN_NAME = re.compile(r"[A-Za-z0-9_+-][A-Za-z0-9._+-]{0,99}")
+_PLAIN_NAME = re.compile(r"\.?[A-Za-z0-9_+-][A-Za-z0-9._+-]{0,99}")
+_PLAIN_SUFFIX = re.compile(r"\.[A-Za-z0-9_+-]{1,30}")
 _FLAT = frozenset((".c", ".h", ".cc", ".cpp", ".cxx", ".hh", ".hpp", ".hxx", ".rs", ".py", ".go", ".java", ".js", ".s"))
 _SOURCE = _FLAT | {".S", ".C", ".H", ".asm"}
 _NOT_TEXT = frozenset(
@@ -103,7 +105,7 @@ def measure_local(files: Sequence[tuple[str, str]], what: Measure) -> list[FileF
     facts = []
     for path, local in files:
         lines = counts.get(local)
-        if lines is None and os.path.splitext(local)[1] not in _SOURCE:  # noqa: PTH122  (a million calls)
+        if lines is None and os.path.splitext(path)[1] not in _SOURCE:  # noqa: PTH122  (a million calls)
             continue
         facts.append(_measure_file(path, local, lines, what))
     return facts
@@ -305,6 +307,8 @@ class _ShardWriter:
             folder = Path(self._directory) / number
             folder.mkdir()
             local = str(folder / name)
+        elif _PLAIN_SUFFIX.fullmatch(suffix):  # the counter knows most languages by their ending alone
+            local = os.path.join(self._directory, number + suffix)  # noqa: PTH118  (many)
         else:
             local = os.path.join(self._directory, number)  # noqa: PTH118  (many)
         with open(local, "xb") as stream:  # noqa: PTH123  (many)
@@ -347,17 +351,16 @@ class _Pool:
             shutil.rmtree(directory, ignore_errors=True)
 
     def map(self, shards: Iterable[Shard], what: Measure) -> Iterator[list[FileFacts]]:
-        waiting: set[Future[bytes | list[FileFacts]]] = set()
+        # In the order in which they came: of two members of an archive with one path, the last one counts.
+        waiting: deque[Future[bytes | list[FileFacts]]] = deque()
         for shard in shards:
             if shard[1] is not None:
                 self._open.add(shard[1])
-            waiting.add(self._pool.submit(_measure_packed, shard, what))
+            waiting.append(self._pool.submit(_measure_packed, shard, what))
             if len(waiting) > 2 * self._workers:
-                finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                for future in finished:
-                    yield _unpacked(future.result())
-        for future in waiting:
-            yield _unpacked(future.result())
+                yield _unpacked(waiting.popleft().result())
+        while waiting:
+            yield _unpacked(waiting.popleft().result())
 
 
 def _start_method() -> str:

@@ -1,7 +1,8 @@
 """Path globs of a case file and of ``.gitattributes``, compiled once for many paths.
 
 The dialect is that of ``.gitignore`` (``*`` stays inside a directory, ``**`` does not, a directory means all
-below it); in a case file every glob is anchored at the root, so that ``src`` never means ``lib/src``.
+below it); in a case file every glob is anchored at the root, so that ``src`` never means ``lib/src``. In
+``.gitattributes`` a directory means nothing, as in git.
 """
 
 from __future__ import annotations
@@ -77,7 +78,8 @@ def _regex(glob: str, anchored: bool, where: str) -> str:
     if regex is None:
         raise CaseError(f"{glob!r} is not a path glob", field=where or None, hint="Write it like src/**/*.c")
     # Its named group would clash with that of the next glob.
-    return str(regex.pattern).replace("(?P<ps_d>", "(?:")
+    found = str(regex.pattern).replace("(?P<ps_d>", "(?:")
+    return found if anchored else found.removesuffix("(?:/|$)") + ("$" if found.endswith("(?:/|$)") else "")
 
 
 def _nearest_path(glob: str, paths: Collection[str]) -> str | None:

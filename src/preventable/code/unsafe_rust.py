@@ -1,7 +1,7 @@
 """What a Rust file holds of unsafe code, from its syntax tree (tree-sitter-rust), without building anything.
 
-A *site* is an unsafe block or an unsafe impl. It is documented when a comment with ``SAFETY:`` (any case)
-stands
+A *site* is an unsafe block or an unsafe impl. It is documented when a line of a comment begins with ``SAFETY:`` (any
+case)
 
 * in the comment and attribute lines directly above the line of the site, or above the statement, field,
   match arm or item that holds it, or
@@ -121,6 +121,8 @@ _QUERY = Query(
     (token_tree "unsafe" @token)
     (token_repetition "unsafe" @token)
     (block_comment) @comment
+    (line_comment) @comment
+    (attribute_item) @attribute
     """,
 )
 _INTERESTING = re.compile(rb"\bunsafe\b|\bextern\b|no_mangle|export|\btest\s*[\]),]|\bbench\s*\]|kunit_tests")
@@ -132,7 +134,8 @@ _TEST_ATTRIBUTE = re.compile(rb"(?:(?:::\s*)?(?:\w+\s*::\s*)*)(?:test|bench|kuni
 _LONGEST_ATTRIBUTE = 1000
 _CFG = re.compile(rb"cfg\s*\((.*)\)", re.DOTALL)
 _ALL = re.compile(rb"all\s*\((.*)\)", re.DOTALL)
-_SAFETY = re.compile(rb"safety:", re.IGNORECASE)
+_SAFETY = re.compile(rb"\s*(?:/[/*]+!?|\*+)?\s*safety\s*:", re.IGNORECASE)
+"""At the beginning of a line of a comment: ``// Thread-safety: none`` is something else."""
 _HOLDERS = frozenset(
     ("block", "declaration_list", "source_file", "match_block", "field_initializer_list", "enum_variant_list")
 )
@@ -179,6 +182,14 @@ class _FileMeasure:
         self._attributed = [found for node in holders.values() for found in _attributed_items(node)]
         self.covered: set[int] = set()
         self.comment_rows: set[int] = set()
+        """Rows that hold nothing but comments."""
+        self.comments: dict[int, list[tuple[int, int]]] = {}
+        """Where in a row comments begin and end."""
+        self.attribute_rows = {
+            row
+            for node in self.captures.get("attribute", ())
+            for row in range(node.start_point.row, node.end_point.row + 1)
+        }
         self.sites: list[UnsafeSite] = []
         self.marks: list[tuple[str, int]] = []
         """What is counted, and the row it stands in."""
@@ -254,22 +265,23 @@ class _FileMeasure:
         self.covered.update(range(node.start_point.row, node.end_point.row + 1))
 
     def _note_comment(self, node: Node) -> None:
-        """Rows that hold nothing but (part of) this block comment."""
         first, last = node.start_point, node.end_point
         for row in range(first.row, last.row + 1):
             line = self.lines[row]
-            before = line[: first.column] if row == first.row else b""
-            after = line[last.column :] if row == last.row else b""
-            if not before.strip() and not after.strip():
+            start = first.column if row == first.row else 0
+            end = last.column if row == last.row else len(line)
+            if start == end:
+                continue  # a documentation comment ends where the next line begins
+            self.comments.setdefault(row, []).append((start, end))
+            if not line[:start].strip() and not line[end:].strip():
                 self.comment_rows.add(row)
 
     def _is_code(self, row: int) -> bool:
-        text = self.lines[row].strip()
-        return bool(text) and not text.startswith(b"//") and row not in self.comment_rows
+        return bool(self.lines[row].strip()) and row not in self.comment_rows
 
     def _site(self, kind: SiteKind, node: Node) -> None:
         row, column = node.start_point.row, node.start_point.column
-        documented = self._safety_above(row) or (b"*/" in self.lines[row][:column] and self._safety_in(row, column))
+        documented = self._safety_above(row) or self._safety_in(row, column)
         if not documented and kind == "block":
             opening = node.children[-1].start_point
             documented = self._safety_inside(opening.row, opening.column + 1)
@@ -281,27 +293,31 @@ class _FileMeasure:
                 documented = self._safety_above(holder.start_point.row)
         self._add(kind, node, documented=bool(documented))
 
+    def _says_safety(self, row: int, start: int, end: int) -> bool:
+        return _SAFETY.match(self.lines[row][start:end]) is not None
+
     def _safety_in(self, row: int, column: int) -> bool:
-        return _SAFETY.search(self.lines[row][:column]) is not None
+        """On the row, before the column."""
+        return any(end <= column and self._says_safety(row, start, end) for start, end in self.comments.get(row, ()))
 
     def _safety_inside(self, row: int, column: int) -> bool:
-        rest = self.lines[row][column:].lstrip()
-        if not rest:
-            following = row + 1
-            while following < len(self.lines) and self._is_comment(following):
-                if _SAFETY.search(self.lines[following]):
-                    return True
-                following += 1
-            return False
-        return rest.startswith((b"//", b"/*")) and _SAFETY.search(rest) is not None
-
-    def _is_comment(self, row: int) -> bool:
-        return self.lines[row].lstrip().startswith(b"//") or row in self.comment_rows
+        """As the first thing behind the column, or alone in the rows that follow."""
+        if self.lines[row][column:].strip():
+            return any(
+                start >= column and not self.lines[row][column:start].strip() and self._says_safety(row, start, end)
+                for start, end in self.comments.get(row, ())
+            )
+        following = row + 1
+        while following in self.comment_rows:
+            if self._says_safety(following, 0, len(self.lines[following])):
+                return True
+            following += 1
+        return False
 
     def _safety_above(self, row: int) -> bool:
         above = row - 1
-        while above >= 0 and (self._is_comment(above) or self.lines[above].lstrip().startswith(b"#[")):
-            if self._is_comment(above) and _SAFETY.search(self.lines[above]):
+        while above in self.comment_rows or above in self.attribute_rows:
+            if above in self.comment_rows and self._says_safety(above, 0, len(self.lines[above])):
                 return True
             above -= 1
         return False

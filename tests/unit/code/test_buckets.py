@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
+
 import pytest
 
 from preventable.code.buckets import Attributes, BucketRules, KnownProject, Rules, generated_marker, known_project
@@ -46,6 +49,28 @@ def test_attributes_decide_and_can_say_no() -> None:
     assert rules.decide("lib/own.c") == ("code", "default")
     assert rules.decide("vendor/ours/a.c") == ("code", "default")
     assert rules.decide("a/b.gen") == ("generated", "attribute:linguist-generated")
+
+
+def test_attributes_are_read_as_git_reads_them(tmp_path: Path) -> None:
+    text = (
+        b"[attr]third linguist-vendored\n# note linguist-vendored\nlib linguist-vendored\nlib2/ linguist-vendored\n"
+        b'"sp ace.c" linguist-vendored\n"q\\"\\303\\251.c" linguist-vendored\nl3/* third\n/top.c linguist-vendored\n'
+        b"vendor/y/** -linguist-vendored\nvendor/y/** !linguist-vendored\nx/**/z.c linguist-vendored=true\n"
+        b"*.gen linguist-vendored\nkeep.gen -linguist-vendored\n"
+    )
+    paths = ["lib/a.c", "lib2/a.c", "sp ace.c", 'q"é.c', "l3/a.c", "l3/b/a.c", "top.c", "a/top.c", "vendor/y/a.c"]
+    paths += ["x/z.c", "x/y/y/z.c", "a/b.gen", "b.gen", "keep.gen", "note", "a/sp ace.c"]
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    (tmp_path / ".gitattributes").write_bytes(text)
+    asked = subprocess.run(
+        ["git", "-C", str(tmp_path), "check-attr", "-z", "--stdin", "linguist-vendored"],
+        input="\0".join([*paths, ""]).encode(), capture_output=True, check=True,
+    )  # fmt: skip
+    said = asked.stdout.decode().split("\0")[2::3]
+    attributes = Attributes({".gitattributes": text})
+    ours = [attributes.get(path).get("vendored") for path in paths]
+    assert ours == [{"set": True, "true": True, "unset": False, "unspecified": None}[word] for word in said]
+    assert ours.count(True) >= 8
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,16 @@ def test_words_in_comments_strings_and_names_are_not_unsafe_code() -> None:
         ("fn f() {\n    // SAFETY: too far\n    let y = 1;\n    unsafe { g() };\n}", 0),
         ("fn f() {\n    // careful\n    unsafe { g() };\n}", 0),
         ("// SAFETY: only the first\nunsafe impl Send for A {}\nunsafe impl Sync for A {}", 1),
+        ("// Thread-safety: none needed\nunsafe impl Send for A {}", 0),
+        ("// memory safety: to do\nunsafe impl Send for A {}", 0),
+        ("// UNSAFETY: no\nunsafe impl Send for A {}", 0),
+        ("/// Safety: in documentation\nunsafe impl Send for A {}", 1),
+        ('fn f() {\n    let s = "\n// SAFETY: text";\n    unsafe { g() };\n}', 0),
+        ('fn f() {\n    let d = "/* */ SAFETY: no"; unsafe { g() };\n}', 0),
+        ("// SAFETY: over lines\n#[cfg(any(\n    a,\n    b,\n))]\nunsafe impl Send for A {}", 1),
+        ("unsafe impl Send for A {} // SAFETY: behind", 0),
+        ("fn f() {\n    unsafe { /* SAFETY: first */ g() };\n}", 1),
+        ("fn f() {\n    unsafe { g(/* SAFETY: later */) };\n}", 0),
     ],
 )
 def test_a_safety_comment_must_stand_at_the_site(source: str, documented: int) -> None:
