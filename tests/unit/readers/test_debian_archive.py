@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import lzma
+import shutil
+import subprocess
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -22,6 +24,7 @@ from preventable.readers.debian_archive import (
     from_mirror,
 )
 from preventable.readers.debian_mirror import Mirror, Repository
+from preventable.readers.debian_relations import Restriction
 
 PACKAGES = b"Package: a\nVersion: 1\nArchitecture: amd64\nFilename: x\n"
 SOURCES = b"Package: a\nBinary: a\nVersion: 1\nArchitecture: any\nDirectory: x\n"
@@ -156,6 +159,49 @@ def test_unknown_architectures_get_the_nearest_names() -> None:
         check_architecture("amd46")
     assert check_architecture("hppa") == "hppa"
     assert debian_architecture.tuple_of("x32") == ("x32", "gnu", "linux", "amd64")
+
+
+LINUX_NAMES = ("amd64", "armhf", "armel", "arm", "x32", "i386", "riscv64", "mips64el", "powerpcspe", "mipsn32")
+OTHER_NAMES = ("hurd-amd64", "musl-linux-amd64", "kfreebsd-i386", "uclibc-linux-armel")
+SPELLED_OUT = (
+    *(f"linux-{name}" for name in (*LINUX_NAMES, *OTHER_NAMES)),
+    "linux-any",
+    "gnu-linux-amd64",
+    "gnu-amd64",
+    "base-gnu-linux-amd64",
+    "linux-linux-amd64",
+    "linux-nosuch",
+    "linux-",
+    "linux",
+)
+
+
+@pytest.mark.parametrize("architecture", LINUX_NAMES)
+def test_a_linux_name_may_be_spelled_out(architecture: str) -> None:
+    matches = debian_architecture.matches
+    assert matches(architecture, f"linux-{architecture}")
+    assert not matches(architecture, "linux-arm64")
+    assert not matches(f"hurd-{architecture}", f"linux-{architecture}")
+    assert debian_architecture.field_matches(architecture, f"linux-arm64 linux-{architecture}")
+    assert debian_architecture.tuple_of(f"linux-{architecture}") is None, "not a name to ask for"
+
+
+def test_a_linux_name_may_be_spelled_out_in_a_restriction() -> None:
+    plain, negated = Restriction(arches=("linux-arm64", "linux-amd64")), Restriction(arches=("!linux-amd64",))
+    assert plain.holds("amd64", set())
+    assert not negated.holds("amd64", set())
+    assert not plain.holds("hurd-amd64", set())
+    assert negated.holds("hurd-amd64", set())
+
+
+@pytest.mark.skipif(shutil.which("dpkg-architecture") is None, reason="needs dpkg-architecture (package dpkg-dev)")
+@pytest.mark.parametrize("architecture", ["amd64", "armhf", "x32", "hurd-amd64", "musl-linux-amd64"])
+def test_names_match_as_dpkg_matches_them(architecture: str) -> None:
+    for term in (*SPELLED_OUT, *LINUX_NAMES, *OTHER_NAMES):
+        done = subprocess.run(
+            ["dpkg-architecture", f"-a{architecture}", "-i", term], capture_output=True, check=False, timeout=60
+        )
+        assert debian_architecture.matches(architecture, term) == (done.returncode == 0), term
 
 
 def test_files_are_told_apart_by_content(tmp_path: Path) -> None:
