@@ -149,9 +149,91 @@ def test_a_signature_that_does_not_fit(monkeypatch: pytest.MonkeyPatch, tmp_path
     ring = tmp_path / "ring.gpg"
     ring.write_bytes(b"x")
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    data = b"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\nSHA256:\n"
     with pytest.raises(InputError, match="does not fit"):
-        debian_release.read_release(data, "InRelease", keyring=ring)
+        debian_release.read_release(CLEAR_SIGNED, "InRelease", keyring=ring)
+
+
+DIGEST = "0123456789abcdef" * 4
+RELEASE_TEXT = f"Suite: sid\n- odd: x\nSHA256:\n {DIGEST} 1 main/source/Sources.xz\n".encode()
+CLEAR_SIGNED = (
+    b"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\n"
+    + RELEASE_TEXT.replace(b"- odd", b"- - odd")
+    + b"-----BEGIN PGP SIGNATURE-----\n\nx\n-----END PGP SIGNATURE-----\n"
+)
+EVIL = (
+    b"x-----BEGIN PGP SIGNED MESSAGE-----\n\nSuite: evil\nSHA256:\n "
+    + DIGEST[::-1].encode()
+    + b" 1 main/source/Sources.xz\nEnd: x-----BEGIN PGP SIGNATURE-----\n\n"
+)
+ALTERED = {
+    "text before the message": lambda good: EVIL + good,
+    "text after the message": lambda good: good + b"Suite: evil\n",
+    "two messages": lambda good: EVIL[1:] + good,
+    "a message twice": lambda good: good + good,
+    "a mark that is not escaped": lambda good: good.replace(
+        b"\nSHA256:", b"\n-----BEGIN PGP SIGNATURE-----\nSHA256:", 1
+    ),
+    "no signature": lambda good: good.partition(b"-----BEGIN PGP SIGNATURE")[0],
+}
+
+
+@pytest.fixture
+def ring(tmp_path: Path) -> Path:
+    """A keyring with one fresh key, whose home is the folder of the keyring."""
+    if shutil.which("gpg") is None or shutil.which("gpgv") is None:
+        pytest.skip("needs gpg and gpgv")
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    gpg(home, "--passphrase", "", "--quick-generate-key", "test@example.org", "ed25519", "sign")
+    (home / "ring.gpg").write_bytes(gpg(home, "--export"))
+    return home / "ring.gpg"
+
+
+def gpg(home: Path, *arguments: str, text: bytes = b"") -> bytes:
+    return subprocess.run(
+        ["gpg", "--homedir", str(home), "--batch", "--quiet", "--no-tty", "--pinentry-mode", "loopback", *arguments],
+        input=text,
+        stdout=subprocess.PIPE,
+        check=True,
+        timeout=60,
+    ).stdout
+
+
+def test_only_what_the_signature_covers_is_read(ring: Path) -> None:
+    good = gpg(ring.parent, "--clear-sign", text=RELEASE_TEXT)
+    release = debian_release.read_release(good, "InRelease", keyring=ring)
+    assert release.signature.startswith("signed by")
+    assert (release.suite, release.digests) == ("sid", {"main/source/Sources.xz": (DIGEST, 1)})
+    for what, alter in ALTERED.items():
+        with pytest.raises(InputError, match=r"not signed stands before|not one signed message"):
+            debian_release.read_release(alter(good), what, keyring=ring)
+    with pytest.raises(InputError, match="does not fit"):
+        debian_release.read_release(good.replace(b"Suite: sid", b"Suite: six"), "InRelease", keyring=ring)
+
+
+def test_the_text_that_gpgv_verified_is_read(ring: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Were our reading of the message to differ from gpgv's, gpgv's would count."""
+    good = gpg(ring.parent, "--clear-sign", text=RELEASE_TEXT)
+    monkeypatch.setattr(debian_release, "_signed_text", lambda _data, _file: RELEASE_TEXT.replace(b"sid", b"evil"))
+    assert debian_release.read_release(good, "InRelease", keyring=ring).suite == "sid"
+
+
+def test_a_detached_signature_covers_the_whole_file(ring: Path) -> None:
+    signature = gpg(ring.parent, "--detach-sign", text=RELEASE_TEXT)
+    release = debian_release.read_release(RELEASE_TEXT, "Release", keyring=ring, signature=signature)
+    assert release.signature.startswith("signed by")
+    with pytest.raises(InputError, match="does not fit"):
+        debian_release.read_release(RELEASE_TEXT + b"X: y\n", "Release", keyring=ring, signature=signature)
+
+
+@pytest.mark.parametrize("what", ALTERED)
+def test_unsigned_text_is_refused_without_gpgv_too(what: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    release = debian_release.read_release(CLEAR_SIGNED, "InRelease")
+    assert release.signature.startswith("not checked: no gpgv")
+    assert (release.suite, release.digests) == ("sid", {"main/source/Sources.xz": (DIGEST, 1)})
+    with pytest.raises(InputError, match=r"not signed stands before|not one signed message"):
+        debian_release.read_release(ALTERED[what](CLEAR_SIGNED), "InRelease")
 
 
 def test_unknown_architectures_get_the_nearest_names() -> None:
