@@ -324,6 +324,8 @@ def from_directory(
             continue
         if ".diff" in path.parts or "by-hash" in path.parts:
             continue
+        if "debian-installer" in path.relative_to(folder).parts or "_debian-installer_" in path.name:
+            continue  # the installer's own packages (udebs), which no build uses
         own = _suite_of(path, folder) or suite or folder.resolve().name
         stem = re.sub(r"\.(xz|gz|zst|bz2)$", "", str(path))
         by_suite.setdefault(own, {}).setdefault(stem, path)

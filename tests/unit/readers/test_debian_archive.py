@@ -108,6 +108,22 @@ def debian_archive_cache_clear() -> None:
     debian_archive._RELEASES.clear()
 
 
+@pytest.mark.parametrize(
+    "udebs",
+    [
+        "dists/sid/main/debian-installer/binary-amd64/Packages",
+        "host_dists_sid_main_debian-installer_binary-amd64_Packages",
+    ],
+)
+def test_the_installers_packages_are_left_out(udebs: str, tmp_path: Path) -> None:
+    base = make_mirror(tmp_path)
+    file = tmp_path / udebs
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(PACKAGES.replace(b"Package: a", b"Package: a-udeb"))
+    snapshot = from_directory(tmp_path, None, [])[0]
+    assert [f.name for f in snapshot.packages["amd64"]] == [str(base / "main/binary-amd64/Packages.xz")]
+
+
 def test_a_suite_that_a_directory_lacks_is_named(tmp_path: Path) -> None:
     make_mirror(tmp_path)
     with pytest.raises(UsageError, match="it has sid"):
