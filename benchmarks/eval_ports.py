@@ -101,7 +101,7 @@ def countable(
         modelled: the newest versions in the model; a newer one that only dose has still counts.
         rank: from ``ranks``.
     """
-    newest = dict(modelled)
+    newest = {name: version for name, version in modelled}  # noqa: C416  (a mapping would be copied as it is)
     found = set()
     for name, version in lost:
         own = newest.get(name)
