@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import lzma
+import re
 import shutil
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ from preventable.readers.debian_archive import (
     from_files,
     from_mirror,
 )
-from preventable.readers.debian_mirror import Mirror, Repository
+from preventable.readers.debian_mirror import Mirror, Repository, configured_repositories
 from preventable.readers.debian_relations import Restriction
 
 PACKAGES = b"Package: a\nVersion: 1\nArchitecture: amd64\nFilename: x\n"
@@ -146,6 +147,71 @@ def test_a_mirror_without_the_suite_or_component(served: tuple[str, Path]) -> No
         from_mirror("nosuch", [], ["main"], lambda: mirror)
     with pytest.raises(UsageError, match="no component 'contrib'"):
         from_mirror("sid", [], ["contrib"], lambda: mirror)
+
+
+@pytest.fixture
+def answering() -> Iterator[Callable[[int], str]]:
+    """Starts mirrors that answer everything with one status."""
+    servers: list[ThreadingHTTPServer] = []
+
+    def start(status: int) -> str:
+        class Answer(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_error(status)
+
+            def log_message(self, *args: object) -> None:
+                pass
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        servers.append(server)
+        return f"http://127.0.0.1:{server.server_address[1]}/"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize("status", [401, 403, 407, 429])
+def test_a_mirror_that_refuses_is_not_one_that_lacks_the_suite(status: int, answering: Callable[[int], str]) -> None:
+    mirror = Mirror([Repository(answering(status))])
+    with pytest.raises(InputError, match=f"refuses with status {status}"):
+        mirror.release("sid")
+    with pytest.raises(InputError, match=f"refuses with status {status}"):
+        mirror.has("sid", "amd64")
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_a_mirror_that_lacks_the_suite(status: int, answering: Callable[[int], str]) -> None:
+    with pytest.raises(UsageError, match="has a suite 'sid'"):
+        Mirror([Repository(answering(status))]).release("sid")
+
+
+def test_an_archive_that_refuses_does_not_hide_another(
+    served: tuple[str, Path], answering: Callable[[int], str]
+) -> None:
+    mirror = Mirror([Repository(answering(403)), Repository(served[0])])
+    assert mirror.release("sid")[1].suite == "sid"
+    assert mirror.has("sid", "amd64")
+
+
+@pytest.mark.parametrize(
+    ("without_release", "message"),
+    [("http://mirror.example/", "APT has no lists yet.*apt-get update"), ("", "names no archive")],
+)
+def test_apt_without_lists(without_release: str, message: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A stand-in for APT that names archives only when told to go without their Release files."""
+    for name in ("apt-get", "apt-config"):
+        tool = tmp_path / name
+        tool.write_text(
+            f'#!/bin/sh\ncase "$*" in *--no-release-info*) echo "{without_release}" ;; esac\n', encoding="utf-8"
+        )
+        tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    with pytest.raises(InputError) as caught:
+        configured_repositories()
+    assert re.search(message, str(caught.value))
 
 
 def test_a_mirror_whose_index_was_altered(served: tuple[str, Path]) -> None:
