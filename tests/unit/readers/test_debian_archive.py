@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from preventable.errors import ArchiveError, InputError, UsageError
+from preventable.errors import ArchiveError, FormatError, InputError, UsageError
 from preventable.readers import debian_architecture, debian_release
 from preventable.readers.debian_archive import (
     DigestMemo,
@@ -123,6 +123,26 @@ def test_the_installers_packages_are_left_out(udebs: str, tmp_path: Path) -> Non
     file.write_bytes(PACKAGES.replace(b"Package: a", b"Package: a-udeb"))
     snapshot = from_directory(tmp_path, None, [])[0]
     assert [f.name for f in snapshot.packages["amd64"]] == [str(base / "main/binary-amd64/Packages.xz")]
+
+
+def test_indices_in_lz4_are_named_not_skipped(tmp_path: Path) -> None:
+    """APT keeps its lists so in containers; it writes them plain when told to."""
+    make_mirror(tmp_path)
+    lists = tmp_path / "lists"
+    lists.mkdir()
+    packed = lists / "host_dists_sid_main_binary-amd64_Packages.lz4"
+    packed.write_bytes(b"\x04\x22\x4d\x18 and more")
+    for folder in (lists, tmp_path):
+        for suite in (None, "sid"):
+            with pytest.raises(
+                InputError, match=r"lz4, which is not read: host_dists_sid_main_binary-amd64_P.*GzipIndex"
+            ):
+                from_directory(folder, suite, ["amd64"])
+    with pytest.raises(FormatError, match="lz4, which is not read"):
+        from_files([packed], "x")
+    assert from_directory(tmp_path, None, ["i386"])[0].packages == {}, "not the architecture that was asked for"
+    packed.with_suffix("").write_bytes(PACKAGES)
+    assert len(from_directory(lists, "sid", ["amd64"])[0].packages["amd64"]) == 1
 
 
 def test_a_suite_that_a_directory_lacks_is_named(tmp_path: Path) -> None:
