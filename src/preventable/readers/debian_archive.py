@@ -21,6 +21,7 @@ from preventable.errors import ArchiveError, FormatError, InputError, UsageError
 from preventable.readers.debian import decompress
 from preventable.readers.debian_architecture import known_architectures, nearest, tuple_of
 from preventable.readers.debian_release import Release, check_digest, read_release
+from preventable.records import FailedRow
 
 if TYPE_CHECKING:  # the network's modules are slow to import, and most questions are about files
     from preventable.readers.debian_mirror import Mirror
@@ -130,6 +131,24 @@ class Snapshot(msgspec.Struct):
     packages: dict[str, list[IndexFile]] = msgspec.field(default_factory=dict)
     missing: dict[str, str] = msgspec.field(default_factory=dict)
     """Architecture that was asked for but has no index of packages, with the reason."""
+
+    def warnings(self, today: datetime.date | None = None) -> list[FailedRow]:
+        """What the Release file leaves in doubt: that nobody vouches for it, or that it is out of date.
+
+        Args:
+            today: in UTC; now by default.
+        Example:
+            >>> late = Snapshot("sid", valid_until=datetime.date(2026, 11, 6), signature="signed by X")
+            >>> [row.reason for row in late.warnings(datetime.date(2026, 11, 7))]
+            ['valid until 2026-11-06 only: the indices may be out of date']
+        """
+        rows = []
+        if self.signature.startswith("not "):
+            rows.append(FailedRow(self.suite, "Release", "signature", self.signature))
+        if self.valid_until and self.valid_until < (today or datetime.datetime.now(datetime.UTC).date()):
+            reason = f"valid until {self.valid_until} only: the indices may be out of date"
+            rows.append(FailedRow(self.suite, "Release", "Valid-Until", reason))
+        return rows
 
 
 def check_architecture(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import lzma
 import re
@@ -87,6 +88,26 @@ def test_a_directory_is_checked_against_its_release_file(tmp_path: Path) -> None
     assert snapshot.date.isoformat() == "2026-10-30"
     assert all(f.checked.startswith("matches") for f in (*snapshot.sources, *snapshot.packages["amd64"]))
     assert snapshot.signature.startswith("not signed")
+
+
+def test_an_unsigned_or_expired_release_file_is_a_warning(tmp_path: Path) -> None:
+    file = make_mirror(tmp_path) / "InRelease"
+    text = file.read_text(encoding="utf-8")
+    file.write_text("Valid-Until: Fri, 06 Nov 2026 08:08:01 UTC\n" + text, encoding="utf-8")
+    snapshot = from_directory(tmp_path, None, [])[0]
+    expired = datetime.date(2026, 11, 7)
+    assert [(r.file, r.record, r.field) for r in snapshot.warnings(expired)] == [
+        ("sid", "Release", "signature"),
+        ("sid", "Release", "Valid-Until"),
+    ]
+    assert [r.reason for r in snapshot.warnings(datetime.date(2026, 11, 6))] == [
+        "not signed: no InRelease and no Release.gpg"
+    ]
+    snapshot.signature = "signed by ABC (keyring x)"
+    assert [r.reason for r in snapshot.warnings(expired)] == [
+        "valid until 2026-11-06 only: the indices may be out of date"
+    ]
+    assert from_files([], "x").warnings() == [], "loose files have no Release file to doubt"
 
 
 def test_a_digest_that_does_not_match_is_an_error(tmp_path: Path) -> None:
