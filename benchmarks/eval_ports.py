@@ -6,7 +6,8 @@ Usage::
 
 SOURCES and PACKAGES are plain index files. For each tool: dose before and after its source's binaries are
 taken out of PACKAGES, and the same question here; newest sources are compared one by one, and every
-disagreement is printed with its cause, where it has one.
+disagreement is printed with its cause, where it has one. What dose lists and the model lacks counts as a
+disagreement: which version is the newest is read from SOURCES, not from the model alone.
 
 dose does not know some architectures' wildcards (``linux-any`` on riscv64 and loong64): it leaves such sources
 out and reads ``[linux-any]`` as false, against dpkg-architecture(1). A probe finds out which; they are spelled
@@ -20,14 +21,18 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 import numpy as np
 
+from preventable.readers.debian import read_index
 from preventable.readers.debian_architecture import matches, tuple_of
 from preventable.readers.debian_archive import from_files
+from preventable.readers.debian_relations import RelationPool
+from preventable.readers.debian_version import version_key
 from preventable.studies.ports.conflicts import Installer
 from preventable.studies.ports.impact import Scenario, play
 from preventable.studies.ports.model import Policy
@@ -61,7 +66,7 @@ def unknown_wildcards(arch: str, folder: Path) -> list[str]:
     packages, sources = folder / "P", folder / "S"
     packages.write_text(f"Package: build-essential\nVersion: 1\nArchitecture: {arch}\nFilename: x\n")
     _, _, system, cpu = tuple_of(arch) or ("", "", "", "")
-    wildcards = [w for w in (f"{system}-any", f"any-{cpu}") if matches(arch, w)]
+    wildcards = [w for w in (f"{system}-any", f"any-{cpu}", f"{system}-{arch}") if matches(arch, w)]
     stanza = "Package: p{}\nBinary: a\nVersion: 1\nArchitecture: any\nBuild-Depends: missing [{}]\n"
     sources.write_text("\n".join(stanza.format(i, w) for i, w in enumerate(wildcards)))
     known = {name for name, _ in dose(packages, sources, arch)}
@@ -76,6 +81,33 @@ def without(packages: bytes, tool: str) -> bytes:
     return b"\n\n".join(
         s for s in packages.split(b"\n\n") if not wanted.search(s) and not (itself.search(s) and not source.search(s))
     )
+
+
+def ranks(sources: bytes) -> dict[tuple[str, str], tuple[bool, bytes]]:
+    """How new each version in the index is, whatever it builds for; Extra-Source-Only ones yield to all others."""
+    listed = read_index(sources, "Sources", RelationPool()).sources
+    return {(s.name, s.version): (not s.extra_only, version_key(s.version)) for s in listed}
+
+
+def countable(
+    lost: Iterable[tuple[str, str]],
+    modelled: Iterable[tuple[str, str]],
+    rank: Mapping[tuple[str, str], tuple[bool, bytes]],
+) -> set[tuple[str, str]]:
+    """Those of dose's sources that are the newest of their name, as far as anyone knows.
+
+    Args:
+        lost: what dose calls broken.
+        modelled: the newest versions in the model; a newer one that only dose has still counts.
+        rank: from ``ranks``.
+    """
+    newest = {name: version for name, version in modelled}  # noqa: C416  (a mapping would be copied as it is)
+    found = set()
+    for name, version in lost:
+        own = newest.get(name)
+        if own is None or own == version or (name, version) not in rank or rank[name, version] > rank[name, own]:
+            found.add((name, version))
+    return found
 
 
 def main(sources: str, packages: str, arch: str, *tools: str) -> int:
@@ -108,6 +140,7 @@ def main(sources: str, packages: str, arch: str, *tools: str) -> int:
         print(f"    only {'dose' if key in before else 'here'}: {key[0]} {key[1]}: no known cause")
     unexplained = len(before ^ own_before)
     names = Names(model)
+    rank = ranks(Path(sources).read_bytes())
     none = np.zeros(0, np.int32)
     print(f"{'tool':<20} {'dose':>7} {'here':>7} {'agree':>7} {'only dose':>10} {'only here':>10}")
     for tool in tools:
@@ -115,7 +148,7 @@ def main(sources: str, packages: str, arch: str, *tools: str) -> int:
             reduced = Path(folder) / "Packages"
             reduced.write_bytes(without(Path(packages).read_bytes(), tool))
             after = dose(reduced, theirs_to_read, arch)
-        theirs = {key for key in after - before if key in newest}
+        theirs = countable(after - before, newest, rank)
         found = names.tool(f"src:{tool}")
         if found is None:
             print(f"{tool:<20} has no binaries")

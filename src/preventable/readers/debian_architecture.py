@@ -2,7 +2,8 @@
 
 A name stands for a tuple abi-libc-os-cpu (dpkg-architecture(1)); a wildcard has ``any`` in some of the
 places and is read from the right: ``linux-any`` is any-any-linux-any, ``any-linux-armeb`` is
-any-any-linux-armeb, ``any-i386`` is any-any-any-i386.
+any-any-linux-armeb, ``any-i386`` is any-any-any-i386. A restriction or field may also spell a Linux name out:
+``linux-amd64`` is amd64.
 """
 
 from __future__ import annotations
@@ -117,11 +118,16 @@ def matches(architecture: str, term: str) -> bool:
     Example:
         >>> matches("amd64", "linux-any"), matches("hurd-amd64", "linux-any"), matches("armhf", "any-arm")
         (True, False, True)
+        >>> matches("armhf", "linux-armhf"), matches("hurd-amd64", "linux-amd64")
+        (True, False)
     """
     if term in (architecture, "any"):
         return True
     parts = term.split("-")
-    if "any" not in parts or len(parts) > 4:
+    if "any" not in parts:
+        # dpkg reads "linux-" and the part after it as the name that this part is (Dpkg::Arch).
+        return parts[0] == "linux" and parts[1:2] == [architecture] and tuple_of(architecture) is not None
+    if len(parts) > 4:
         return False
     own = tuple_of(architecture)
     if own is None:

@@ -11,7 +11,7 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,11 +21,13 @@ from preventable.errors import ArchiveError, FormatError, InputError, UsageError
 from preventable.readers.debian import decompress
 from preventable.readers.debian_architecture import known_architectures, nearest, tuple_of
 from preventable.readers.debian_release import Release, check_digest, read_release
+from preventable.records import FailedRow
 
 if TYPE_CHECKING:  # the network's modules are slow to import, and most questions are about files
     from preventable.readers.debian_mirror import Mirror
 
 _INDEX_NAME = re.compile(r"(?:^|[_.-])(Packages|Sources)(?:[_.-]([a-z0-9-]+?))?(?:\.(?:xz|gz|zst|bz2))?$")
+_LZ4_NAME = re.compile(r"(?:^|[_.-])(?:Packages|Sources)(?:[_.-]([a-z0-9-]+?))?\.lz4$")
 _TICK_NS = 2_000_000_000
 _BINARY_FOLDER = re.compile(r"binary-([a-z0-9-]+)")
 
@@ -129,6 +131,24 @@ class Snapshot(msgspec.Struct):
     packages: dict[str, list[IndexFile]] = msgspec.field(default_factory=dict)
     missing: dict[str, str] = msgspec.field(default_factory=dict)
     """Architecture that was asked for but has no index of packages, with the reason."""
+
+    def warnings(self, today: datetime.date | None = None) -> list[FailedRow]:
+        """What the Release file leaves in doubt: that nobody vouches for it, or that it is out of date.
+
+        Args:
+            today: in UTC; now by default.
+        Example:
+            >>> late = Snapshot("sid", valid_until=datetime.date(2026, 11, 6), signature="signed by X")
+            >>> [row.reason for row in late.warnings(datetime.date(2026, 11, 7))]
+            ['valid until 2026-11-06 only: the indices may be out of date']
+        """
+        rows = []
+        if self.signature.startswith("not "):
+            rows.append(FailedRow(self.suite, "Release", "signature", self.signature))
+        if self.valid_until and self.valid_until < (today or datetime.datetime.now(datetime.UTC).date()):
+            reason = f"valid until {self.valid_until} only: the indices may be out of date"
+            rows.append(FailedRow(self.suite, "Release", "Valid-Until", reason))
+        return rows
 
 
 def check_architecture(name: str) -> str:
@@ -251,12 +271,15 @@ def _digest(data: bytes) -> str:
 
 
 _MAGIC = (b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd", b"\x1f\x8b", b"BZh")
+_LZ4_MAGIC = b"\x04\x22\x4d\x18"
 
 
 def _kind_of_content(path: Path) -> str | None:
     """Told by the first stanzas; compressed files with a usual name are checked when they are read."""
     with path.open("rb") as file:
         head = file.read(1 << 16)
+    if head.startswith(_LZ4_MAGIC):
+        raise FormatError("compressed with lz4, which is not read", file=str(path), hint="Decompress it first (unlz4)")
     if head.startswith(_MAGIC):
         if _INDEX_NAME.search(path.name):
             return None
@@ -319,14 +342,23 @@ def from_directory(
         architectures: only these; all by default.
     """
     by_suite: dict[str, dict[str, Path]] = {}
+    unread: list[Path] = []
     for path in sorted(folder.rglob("*")):
-        if not path.is_file() or not _INDEX_NAME.search(path.name):
+        lz4 = _LZ4_NAME.search(path.name)
+        if not path.is_file() or not (lz4 or _INDEX_NAME.search(path.name)):
             continue
         if ".diff" in path.parts or "by-hash" in path.parts:
             continue
+        if "debian-installer" in path.relative_to(folder).parts or "_debian-installer_" in path.name:
+            continue  # the installer's own packages (udebs), which no build uses
         own = _suite_of(path, folder) or suite or folder.resolve().name
+        if lz4:
+            if suite in (None, own) and not _of_another(path, architectures):
+                unread.append(path)
+            continue
         stem = re.sub(r"\.(xz|gz|zst|bz2)$", "", str(path))
         by_suite.setdefault(own, {}).setdefault(stem, path)
+    _refuse_lz4(unread, {stem for paths in by_suite.values() for stem in paths}, folder)
     if suite is not None:
         if suite not in by_suite:
             raise UsageError(
@@ -340,14 +372,30 @@ def from_directory(
     for own, paths in sorted(by_suite.items()):
         snapshot = Snapshot(own)
         for path in paths.values():
-            told = _BINARY_FOLDER.search(str(path)) or _INDEX_NAME.search(path.name)
-            arch = told[1] if told and told.re is _BINARY_FOLDER else (told[2] if told else None)
-            known = arch is not None and tuple_of(arch) is not None
-            if architectures and known and arch not in architectures:
-                continue
-            add_index(snapshot, path, None, memo)
+            if not _of_another(path, architectures):
+                add_index(snapshot, path, None, memo)
         out.append(snapshot)
     return out
+
+
+def _of_another(path: Path, architectures: Sequence[str]) -> bool:
+    """Does the name or location say an architecture that was not asked for?"""
+    told = _BINARY_FOLDER.search(str(path)) or _LZ4_NAME.search(path.name) or _INDEX_NAME.search(path.name)
+    arch = told[told.re.groups] if told else None  # the architecture is the last group of each
+    return bool(architectures) and arch is not None and tuple_of(arch) is not None and arch not in architectures
+
+
+def _refuse_lz4(unread: Sequence[Path], read: Set[str], folder: Path) -> None:
+    """Indices in APT's own compression are not left out in silence; one that is there in another form as well is."""
+    names = [path.name for path in unread if str(path.with_suffix("")) not in read]
+    if names:
+        more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
+        raise InputError(
+            f"compressed with lz4, which is not read: {', '.join(names[:3])}{more}",
+            file=str(folder),
+            hint="Have APT keep them plain (apt-get -o Acquire::GzipIndexes=false update), or name the suite with "
+            "--suite instead of the directory",
+        )
 
 
 def _suite_of(path: Path, folder: Path) -> str | None:

@@ -75,6 +75,12 @@ def configured_repositories() -> list[Repository]:
         found.append(Repository(uri if uri.endswith("/") else uri + "/", ring, proxy))
     found = list(dict.fromkeys(found))
     if not found:
+        # APT names the indices of an archive once it has the archive's Release file, or when told to go without.
+        if _ask(["apt-get", "indextargets", "--no-release-info", "--format", "$(REPO_URI)"]).strip():
+            raise InputError(
+                "APT has no lists yet, which say what the archives in its configuration hold",
+                hint="Run apt-get update first, or give files or a directory instead",
+            )
         raise InputError("APT's configuration names no archive", hint="Give files or a directory instead")
     return found
 
@@ -85,6 +91,10 @@ def _ask(command: list[str]) -> str:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise InputError(f"{command[0]} failed: {error}") from error
     return done.stdout
+
+
+class _RefusedError(InputError):
+    """The mirror answers, but does not give what it may well have: 403, 407, 429 …"""
 
 
 class Mirror:
@@ -110,15 +120,21 @@ class Mirror:
 
         Raises:
             UsageError: no archive has it.
+            InputError: no archive gives it, and one refuses to say.
         """
         noted = self._noted(suite, architecture)
         if noted:
             return noted
         seen: list[str] = []
+        refused: _RefusedError | None = None
         for repository in self.repositories:
             key = (repository.uri, suite)
             if key not in self._releases:
-                data = self._get(repository, f"dists/{suite}/InRelease")
+                try:
+                    data = self._get(repository, f"dists/{suite}/InRelease")
+                except _RefusedError as error:
+                    refused = refused or error  # another archive may have it
+                    continue
                 self._releases[key] = (
                     read_release(data, f"{suite}/InRelease", keyring=repository.keyring) if data else None
                 )
@@ -129,6 +145,8 @@ class Mirror:
                 self._note(suite, architecture, repository, release)
                 return repository, release
             seen.extend(release.architectures)
+        if refused:
+            raise refused
         if seen:
             raise UsageError(
                 f"{suite} has no architecture {architecture}: it has {' '.join(sorted(set(seen)))}",
@@ -226,8 +244,15 @@ class Mirror:
                     data: bytes = answer.read()
                     return data
             except urllib.error.HTTPError as error:
-                if error.code < 500:
+                error.close()
+                if error.code in (404, 410):
                     return None
+                if error.code < 500:
+                    raise _RefusedError(
+                        f"the mirror refuses with status {error.code} ({error.reason})",
+                        file=path,
+                        hint="Check APT's proxy and the archive's access, or give files instead",
+                    ) from error
                 last = error
             except urllib.error.URLError as error:
                 if isinstance(error.reason, FileNotFoundError) or uri.startswith("file:"):

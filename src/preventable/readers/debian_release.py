@@ -1,7 +1,8 @@
 """``Release`` and ``InRelease``: what a suite is, which digest each index has, and who signed that.
 
 The signature is checked by ``gpgv`` with the keyring that the machine's APT uses for the archive, if both
-are there. A signature that is wrong is an error; one that cannot be checked is said in the result.
+are there. A signature that is wrong is an error; one that cannot be checked is said in the result. Only what
+the signature covers is read: a file with anything beside its one signed message is refused.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ KEYRINGS = (
     Path("/etc/apt/trusted.gpg"),
 )
 _ARMOUR = b"-----BEGIN PGP SIGNED MESSAGE-----"
+_AGAIN = "Do not use it; fetch it again"
+_SIGNATURE = b"-----BEGIN PGP SIGNATURE-----"
+_END = b"-----END PGP SIGNATURE-----"
 
 
 class Release(msgspec.Struct, frozen=True):
@@ -50,14 +54,12 @@ def read_release(data: bytes, file: str, *, keyring: Path | None = None, signatu
         keyring: the keyring that must hold the signing key; by default the first of ``KEYRINGS`` that exists.
         signature: the bytes of ``Release.gpg`` when ``data`` is a plain Release.
     Raises:
-        InputError: the signature is wrong.
+        InputError: the signature is wrong, or does not cover all of the file.
         FormatError: not a Release file, or one without SHA-256 digests.
     """
-    said = _check_signature(data, file, keyring, signature)
-    text = data
-    if _ARMOUR in data[:200]:
-        text = data.split(b"\n\n", 1)[-1].split(b"-----BEGIN PGP SIGNATURE-----")[0]
-        text = text.replace(b"\n- ", b"\n")
+    signed = _signed_text(data, file)
+    said, verified = _check_signature(data, file, keyring, signature, inline=signed is not None)
+    text = next(t for t in (verified, signed, data) if t is not None)
     fields: dict[str, str] = {}
     name = ""
     for line in text.decode("utf-8", "replace").splitlines():
@@ -85,6 +87,27 @@ def read_release(data: bytes, file: str, *, keyring: Path | None = None, signatu
         digests=digests,
         signature=said,
     )
+
+
+def _signed_text(data: bytes, file: str) -> bytes | None:
+    """What the signature of a clear-signed file covers; ``None`` for a file that is not clear-signed.
+
+    Raises:
+        InputError: something stands outside the one signed message.
+    """
+    lines = [line.rstrip(b" \t\r") for line in data.strip().split(b"\n")]
+    if lines[0] != _ARMOUR:
+        if _ARMOUR in data:
+            raise InputError("text that is not signed stands before the signed message", file=file, hint=_AGAIN)
+        return None
+    # Of each mark there is one, in this order; a line of the text that begins with "-" is escaped as "- -".
+    marks = [i for i, line in enumerate(lines) if line.startswith(b"-----")]
+    if [lines[i] for i in marks] != [_ARMOUR, _SIGNATURE, _END] or marks[-1] != len(lines) - 1:
+        raise InputError("it is not one signed message and nothing else", file=file, hint=_AGAIN)
+    head = lines[: marks[1]]
+    if b"" not in head:
+        raise InputError("the signed message has no text", file=file, hint=_AGAIN)
+    return b"\n".join(line.removeprefix(b"- ") for line in head[head.index(b"") + 1 :]) + b"\n"
 
 
 def _day(value: str | None) -> datetime.date | None:
@@ -127,18 +150,21 @@ def check_digest(size: int, digest: str, file: str, path: str, release: Release)
     return f"matches the SHA-256 in {release.file}"
 
 
-def _check_signature(data: bytes, file: str, keyring: Path | None, signature: bytes | None) -> str:
-    inline = _ARMOUR in data[:200]
+def _check_signature(
+    data: bytes, file: str, keyring: Path | None, signature: bytes | None, *, inline: bool
+) -> tuple[str, bytes | None]:
+    """How the signature was checked, in words, and the text that gpgv found signed, if it did."""
     if not inline and signature is None:
-        return "not signed: no InRelease and no Release.gpg"
+        return "not signed: no InRelease and no Release.gpg", None
     gpgv = shutil.which("gpgv")
     ring = keyring or next((k for k in KEYRINGS if k.is_file()), None)
     if gpgv is None or ring is None:
-        return f"not checked: no {'gpgv' if gpgv is None else 'keyring'} on this machine"
+        return f"not checked: no {'gpgv' if gpgv is None else 'keyring'} on this machine", None
     with tempfile.TemporaryDirectory() as folder:
         signed = Path(folder) / "signed"
         signed.write_bytes(data)
-        files = [str(signed)]
+        text = Path(folder) / "text"
+        files = ["--output", str(text), str(signed)]
         if not inline and signature is not None:
             detached = Path(folder) / "signature"
             detached.write_bytes(signature)
@@ -151,19 +177,20 @@ def _check_signature(data: bytes, file: str, keyring: Path | None, signature: by
                 timeout=60,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
-            return f"not checked: gpgv failed ({error})"
+            return f"not checked: gpgv failed ({error})", None
+        verified = text.read_bytes() if text.is_file() else None
     status = done.stdout.decode("utf-8", "replace")
     if "[GNUPG:] BADSIG" in status:
         raise InputError(
             "the signature does not fit: the Release file was altered",
             file=file,
-            hint="Do not use it; fetch it again",
+            hint=_AGAIN,
         )
     good = re.findall(r"\[GNUPG:\] VALIDSIG ([0-9A-F]{40})", status)
     if good:
-        return f"signed by {', '.join(sorted(set(good)))} (keyring {ring.name})"
+        return f"signed by {', '.join(sorted(set(good)))} (keyring {ring.name})", verified
     if "NO_PUBKEY" in status:
-        return f"not checked: the signing key is not in {ring.name}"
+        return f"not checked: the signing key is not in {ring.name}", None
     if "NODATA" in status or "UNEXPECTED" in status:
         raise InputError("the signature cannot be read", file=file, hint="Fetch the Release file again")
-    return "not checked: gpgv gave no verdict"
+    return "not checked: gpgv gave no verdict", None
