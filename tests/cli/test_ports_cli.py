@@ -201,6 +201,25 @@ def test_an_architecture_said_to_lack_the_tool_is_answered_though_it_has_no_inde
     assert found["hppa", "full"] is None
 
 
+def test_no_architecture_at_all_is_an_error_that_says_what_to_give(indices: Path) -> None:
+    words = ["--remove", "rustc", "--sources", str(indices / "Sources")]
+    for more in ([], ["--today"]):
+        done = run(indices, *words, *more)
+        assert (done.returncode, done.stdout) == (3, "")
+        assert "no architecture has an index of packages" in done.stderr
+        assert "--arch" in done.stderr
+    for suite in ("bare", "whole"):
+        (indices / "dists" / suite).mkdir(parents=True)
+        (indices / "dists" / suite / "Sources").write_text(SOURCES, encoding="utf-8")
+    tree = ["--remove", "rustc", "--archive", str(indices / "dists"), "--format", "json"]
+    assert run(indices, *tree).returncode == 3
+    (indices / "Packages_amd64").rename(indices / "dists" / "whole" / "Packages_amd64")
+    some = run(indices, *tree)
+    assert some.returncode == 1, "a suite of several that has none is said, and the others are answered"
+    assert {r["suite"] for r in json.loads(some.stdout)["results"]} == {"whole"}
+    assert "no architecture has an index of packages in bare" in some.stderr
+
+
 def test_suite_with_architecture_beside_files_names_both(indices: Path) -> None:
     done = run(indices, "--remove", "rustc", *files(indices), "--suite", "sid:amd64", "--format", "json")
     assert {(r["suite"], r["arch"]) for r in rows(done)} == {("sid", "amd64")}

@@ -366,7 +366,11 @@ def _write(snapshots: Sequence[Snapshot], findings: Findings, question: Question
         click.echo(f"preventable: warning: {len(findings.warnings) - _WARNINGS_SHOWN:,} more like these", err=True)
     for limit in limits:
         click.echo(f"preventable: note: {limit}", err=True)
-    partial = bool(findings.failed) or any(r.get("sources_need", r.get("binaries_uninstallable")) is None for r in rows)
+    partial = (
+        bool(findings.failed)
+        or any(r.get("sources_need", r.get("binaries_uninstallable")) is None for r in rows)
+        or any(not a.rows and not a.today for a in answers)
+    )
     if fmt == "json":
         output.write_json(
             output.envelope(

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from preventable.collector import collector_paused
+from preventable.errors import InputError
 from preventable.readers.debian import builds_for
 from preventable.readers.debian_archive import Snapshot
 from preventable.records import FailedRow
@@ -91,15 +92,21 @@ def survey(
         folder: the cache of models, or ``None``.
         workers: processes at most; by default one per core, and one only for small indices.
         done: told the number of architectures answered.
+
+    Raises:
+        InputError: no architecture was asked for, and no snapshot has an index of packages.
     """
     findings = Findings()
     jobs: list[Job] = []
+    barren: list[Snapshot] = []
     shops = [Workshop(s, policy, folder, conflicts=question.conflicts, strict=strict) for s in snapshots]
     for number, snapshot in enumerate(snapshots):
         have = [a for a in snapshot.packages if a != "all"] or (
             ["all"] if "all" in snapshot.packages and not architectures else []
         )
         wanted = list(architectures) or [*have, *(a for a in question.without if a not in have)]
+        if not wanted and not snapshot.missing:
+            barren.append(snapshot)
         present = [a for a in wanted if a in snapshot.packages or ("all" in snapshot.packages and a in have)]
         size = sum(f.size for files in snapshot.packages.values() for f in files)
         count = min(workers or os.cpu_count() or 1, len(present))
@@ -110,6 +117,12 @@ def survey(
         for arch in wanted:
             if arch not in present:
                 snapshot.missing.setdefault(arch, f"no index of packages for {arch} was given")
+    for snapshot in barren:
+        reason = f"no architecture has an index of packages in {snapshot.suite}"
+        hint = "Give Packages indices, or --arch ARCH to be answered from the index of sources alone"
+        if len(barren) == len(snapshots):
+            raise InputError(reason, hint=hint)
+        findings.answers.append(Answer(snapshot.suite, "", limits=[f"{reason}: nothing was asked there. {hint}"]))
     several = len(jobs) > 1 and (workers or os.cpu_count() or 1) > 1
     if several and any(sum(f.size for f in s.sources) > _WORTH_A_PROCESS_BYTES for s in snapshots):
         import multiprocessing  # noqa: PLC0415  (slow: only for several architectures)
