@@ -126,7 +126,26 @@ def test_07_versioned_provides_and_second_toolchains(tmp_path: Path) -> None:
     p = prepare(tmp_path, sources, packages)
     assert lost(p, remove(p, "src:rustc"))[0] == {"new"}
     answer = ask(p, Question(remove=("src:rustc",)))
-    assert {"rustc-web", "rust-lite"} <= set(answer.tools[0]["other_providers"]) or answer.tools
+    assert answer.tools[0]["other_providers"] == ["rustc-web"], "rust-lite's meets no version, and all ask for one"
+    assert any("rustc-web can stand in for src:rustc" in limit for limit in answer.limits)
+    sources = [TOOL[0], source("any", "rustc"), source("web"), source("app")]
+    p = prepare(tmp_path, sources, [*packages, binary("app")])
+    assert ask(p, Question(remove=("rustc",))).tools[0]["other_providers"] == ["rust-lite", "rustc-web"]
+
+
+@pytest.mark.parametrize(
+    ("removed", "lost_sources"),
+    [(("rustc",), 0), (("rustc", "bin:rustc-web"), 1), (("rustc", "runtime"), 1), (("runtime",), 0)],
+)
+def test_07_a_second_toolchain_keeps_who_starts_to_need_it(
+    tmp_path: Path, removed: tuple[str, ...], lost_sources: int
+) -> None:
+    """rustc-web, as long as it can be installed itself, serves app when rustc has gone."""
+    sources = [TOOL[0], source("web"), source("app"), source("runtime"), source("user", "rustc")]
+    web = binary("rustc-web", "runtime", src="web", Provides="rustc (= 1.70)")
+    p = prepare(tmp_path, sources, [TOOL[1], web, binary("app"), binary("runtime")])
+    answer = ask(p, Question(packages=("app",), requires=("rustc",), remove=removed, only=("src:app",)))
+    assert [r["sources_unbuildable"] for r in answer.rows] == [lost_sources] * 3
 
 
 def test_08_virtual_helpers(tmp_path: Path) -> None:

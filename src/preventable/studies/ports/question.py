@@ -120,7 +120,7 @@ def _scenario(
         facts = tool_facts(model, baseline, names, name, tool)
         facts["treated_as_missing"] = model.architecture in question.without
         answer.tools.append(facts)
-        if not facts["installable"] or facts["treated_as_missing"] or (tool and set(tool[1]) <= set(removed)):
+        if not facts["installable"] or facts["treated_as_missing"] or not _left(baseline, names, name, removed):
             lacking.append(name)
     if lacking:
         for name in question.packages:
@@ -180,6 +180,18 @@ def _scenario(
                 row["reasons"] = [r for r in answer.reasons if r["level"] == row["level"] or row["level"] == "full"]
     for name in dict.fromkeys((*question.remove, *question.requires)):
         answer.bootstrap.extend(bootstraps(model, baseline, names, name))
+
+
+def _left(baseline: Baseline, names: Names, name: str, removed: Sequence[int]) -> bool:
+    """Does the tool, or a second toolchain that provides it, outlast the removal?"""
+    if not removed:
+        return True
+    plain = name.removeprefix("src:").removeprefix("bin:")
+    tool = names.tool(name)
+    state = baseline.state.copy()
+    state.remove(np.array(sorted(set(removed)), dtype=np.int32))
+    able = (*(names.binaries(plain) or (tool[1] if tool else ())), *names.providers(plain))
+    return any(not state.dead[i] for i in able)
 
 
 def _kept(model: ArchiveModel, names: Names, keep: Sequence[str]) -> Flags | None:
