@@ -246,6 +246,11 @@ def test_a_profile_that_nothing_names_is_said(indices: Path) -> None:
         (["--remove", "rustc", "--keep", "aptt"], 2, "Did you mean apt"),
         (["--remove", "rustc", "--maintainer", "nobody@example.org"], 2, "no source has a maintainer"),
         (["apt", "--requires", "rustc", "--arch", "amd64", "--without-toolchain", "hppa"], 2, "--arch leaves out"),
+        (["--today", "--requires", "rustc", "--why", "apt"], 2, "--why has no meaning with --today"),
+        (["--today", "--requires", "rustc", "--reasons"], 2, "--reasons has no meaning with --today"),
+        (["--today", "--remove", "rustc", "--keep", "apt", "--only", "apt"], 2, "--keep, --only have no meaning"),
+        (["--today", "--remove", "rustc", "--maintainer", "apt@"], 2, "--maintainer has no meaning with --today"),
+        (["--remove", "rustc", "--maintainer", ""], 2, "--maintainer with an empty text"),
     ],
 )
 def test_bad_questions(indices: Path, words: list[str], status: int, says: str) -> None:

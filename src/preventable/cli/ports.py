@@ -229,13 +229,7 @@ def command(
         conflicts=not ignore_conflicts,
         today=today,
     )
-    if not question.requires and not question.remove:
-        raise UsageError(
-            "no tool was named",
-            hint="Say --requires TOOL (PACKAGE starts to need it) or --remove TOOL (it is missing)",
-        )
-    if question.requires and not packages and not today:
-        raise UsageError("--requires needs the PACKAGE that starts to need the tool", hint="Or ask --remove TOOL")
+    _check_options(question)
     named = _split(suites)
     of_suites: tuple[str, ...] = ()
     if archives or source_files or package_files:
@@ -265,6 +259,35 @@ def command(
         findings = survey(snapshots, asked, policy, folder, question, strict=strict, done=progress.advance)
     _check_names(question, findings)
     return _write(snapshots, findings, question, policy, fmt)
+
+
+def _check_options(question: Question) -> None:
+    """Refuse options that would be without effect on the question."""
+    if not question.requires and not question.remove:
+        raise UsageError(
+            "no tool was named",
+            hint="Say --requires TOOL (PACKAGE starts to need it) or --remove TOOL (it is missing)",
+        )
+    if question.requires and not question.packages and not question.today:
+        raise UsageError("--requires needs the PACKAGE that starts to need the tool", hint="Or ask --remove TOOL")
+    if not all(person.strip() for person in question.maintainers):
+        raise UsageError(
+            "--maintainer with an empty text", hint="Give a part of the Maintainer or Uploaders field, or leave it out"
+        )
+    if question.today:
+        given = {
+            "--why": question.why,
+            "--reasons": question.reasons,
+            "--keep": question.keep,
+            "--only": question.only,
+            "--maintainer": question.maintainers,
+        }
+        idle = [option for option, value in given.items() if value]
+        if idle:
+            raise UsageError(
+                f"{', '.join(idle)} {'have' if idle[1:] else 'has'} no meaning with --today, which supposes no loss",
+                hint="Leave --today out, or name the PACKAGE whose paths to the tool you want",
+            )
 
 
 def _apart(suites: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
