@@ -142,6 +142,15 @@ def test_a_package_that_starts_to_need_a_tool(indices: Path) -> None:
     assert [s["package"] for s in chain] == ["src:user", "apt", "src:apt"]
 
 
+def test_without_toolchain_chooses_no_architectures(indices: Path) -> None:
+    words = ["apt", "--requires", "rustc", "--without-toolchain", "arm64", "--format", "json"]
+    given = rows(run(indices, *words, *files(indices, "amd64", "arm64", "m68k")))
+    found = rows(run(indices, *words, "--archive", str(indices)))
+    counts = [[(r["arch"], r["level"], r["sources_unbuildable"]) for r in of] for of in (given, found)]
+    assert counts[0] == counts[1]
+    assert {arch for arch, _, _ in counts[1]} == {"amd64", "arm64", "m68k"}
+
+
 def test_lists_after_one_option(indices: Path) -> None:
     words = ["--remove", "rustc", "--archive", str(indices), "--arch", "amd64", "m68k", "--format", "json"]
     assert {r["arch"] for r in rows(run(indices, *words))} == {"amd64", "m68k"}
@@ -250,6 +259,10 @@ def test_a_profile_that_nothing_names_is_said(indices: Path) -> None:
         (["--today", "--requires", "rustc", "--reasons"], 2, "--reasons has no meaning with --today"),
         (["--today", "--remove", "rustc", "--keep", "apt", "--only", "apt"], 2, "--keep, --only have no meaning"),
         (["--today", "--remove", "rustc", "--maintainer", "apt@"], 2, "--maintainer has no meaning with --today"),
+        (["apt", "--today", "--requires", "rustc", "--without-toolchain", "amd64"], 2, "no meaning with --today"),
+        (["apt", "--today", "--requires", "rustc", "--dependency", "run"], 2, "--dependency run has no meaning"),
+        (["--remove", "rustc", "--without-toolchain", "amd64"], 2, "--without-toolchain has no meaning with --remove"),
+        (["apt", "--remove", "rustc", "--dependency", "run"], 2, "--dependency run has no meaning with --remove"),
         (["--remove", "rustc", "--maintainer", ""], 2, "--maintainer with an empty text"),
     ],
 )

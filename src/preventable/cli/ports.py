@@ -126,7 +126,7 @@ def _split(values: Sequence[str]) -> tuple[str, ...]:
     "--without-toolchain",
     multiple=True,
     metavar="ARCH…",
-    help="Architectures to treat as lacking the tool even if their index has it.",
+    help="Architectures to treat as lacking the tool of --requires even if their index has it; chooses none.",
 )
 @click.option(
     "--archive",
@@ -249,7 +249,7 @@ def command(
         source_files,
         package_files,
         named,
-        wanted or question.without,
+        wanted,
         _split(component),
         folder,
     )
@@ -281,6 +281,8 @@ def _check_options(question: Question) -> None:
             "--keep": question.keep,
             "--only": question.only,
             "--maintainer": question.maintainers,
+            "--without-toolchain": question.without,
+            "--dependency run": question.dependency == "run",
         }
         idle = [option for option, value in given.items() if value]
         if idle:
@@ -288,6 +290,12 @@ def _check_options(question: Question) -> None:
                 f"{', '.join(idle)} {'have' if idle[1:] else 'has'} no meaning with --today, which supposes no loss",
                 hint="Leave --today out, or name the PACKAGE whose paths to the tool you want",
             )
+    elif not question.requires and (question.without or question.dependency == "run"):
+        option = "--without-toolchain" if question.without else "--dependency run"
+        raise UsageError(
+            f"{option} has no meaning with --remove alone: it is about the tool of --requires",
+            hint="Choose architectures with --arch; --remove takes the tool away on each of them",
+        )
 
 
 def _apart(suites: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
