@@ -29,6 +29,8 @@ source, binary, prepare, remove, lost, broken = (
     made.broken,
 )
 TOOL = (source("rustc"), binary("rustc"))
+ONE_BASE = "Package: build-essential\nVersion: 1\nArchitecture: amd64\nDepends: gcc\nFilename: x"
+"""The only build-essential, unlike the fixture's, needs something."""
 
 
 def test_01_difference_to_a_baseline(tmp_path: Path) -> None:
@@ -231,15 +233,16 @@ def test_14_native_and_any(tmp_path: Path) -> None:
     assert broken(p) == {"src:c", "src:d"}
 
 
-def test_15_source_granularity_is_said(tmp_path: Path) -> None:
+def test_15_source_granularity_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """gcc needs cargo for one front end and takes build-essential along: said, with rows without."""
-    sources = [TOOL[0], source("gcc", "rustc"), source("leaf")]
-    be = "Package: build-essential\nVersion: 2\nArchitecture: amd64\nDepends: gcc\nFilename: x"
-    p = prepare(tmp_path, sources, [TOOL[1], be, binary("gcc"), binary("leaf")])
+    monkeypatch.setattr(made, "BUILD_ESSENTIAL", ONE_BASE)
+    sources = [TOOL[0], source("gcc", "rustc"), source("leaf"), source("crate", "rustc")]
+    p = prepare(tmp_path, sources, [TOOL[1], binary("gcc"), binary("leaf"), binary("crate")])
     answer = ask(p, Question(remove=("rustc",)))
     assert any("overstates" in limit for limit in answer.limits)
-    assert answer.with_base_kept[-1]["kept"] == ["gcc"]
-    assert answer.with_base_kept[-1]["sources_unbuildable"] < answer.rows[-1]["sources_unbuildable"] + 1
+    assert {tuple(r["kept"]) for r in answer.with_base_kept} == {("gcc",)}
+    assert [r["sources_unbuildable"] for r in answer.rows] == [2, 4, 4]
+    assert [r["sources_unbuildable"] for r in answer.with_base_kept] == [1, 1, 1], "crate falls whatever is kept"
 
 
 @pytest.mark.parametrize(
@@ -260,13 +263,18 @@ def test_16_architecture_wildcards(tmp_path: Path, term: str, arch: str, holds: 
     assert broken(p) == ({"src:s"} if holds else set())
 
 
-def test_17_build_essential_and_essential_are_implied(tmp_path: Path) -> None:
+def test_17_build_essential_and_essential_are_implied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every source needs build-essential; everything needs what is Essential."""
-    be = "Package: build-essential\nVersion: 2\nArchitecture: amd64\nDepends: gcc\nFilename: x"
-    p = prepare(tmp_path, [source("gcc"), source("s")], [be, binary("gcc"), binary("b")])
-    p2 = prepare(tmp_path, [source("t"), source("s")], [binary("t"), binary("base", "t", Essential="yes"), binary("b")])
+    newer = ONE_BASE.replace("Version: 1", "Version: 2")
+    sources, packages = [source("gcc"), source("s")], [binary("gcc"), binary("b")]
+    beside = prepare(tmp_path, sources, [newer, *packages])
     # The old build-essential of the fixture stays installable, so the newer one's loss harms nobody.
-    assert lost(p, remove(p, "gcc"))[0] == set()
+    assert lost(beside, remove(beside, "gcc"))[0] == set()
+    monkeypatch.setattr(made, "BUILD_ESSENTIAL", ONE_BASE)
+    alone = prepare(tmp_path, sources, packages)
+    assert lost(alone, remove(alone, "gcc")) == ({"gcc", "s"}, {"gcc", "build-essential"})
+    monkeypatch.undo()
+    p2 = prepare(tmp_path, [source("t"), source("s")], [binary("t"), binary("base", "t", Essential="yes"), binary("b")])
     outcome = lost(p2, remove(p2, "t"))
     assert outcome[0] == {"t", "s"}
     assert outcome[1] == {"t", "base", "b", "build-essential"}
