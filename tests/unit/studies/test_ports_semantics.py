@@ -239,10 +239,18 @@ def test_15_source_granularity_is_said(tmp_path: Path, monkeypatch: pytest.Monke
     sources = [TOOL[0], source("gcc", "rustc"), source("leaf"), source("crate", "rustc")]
     p = prepare(tmp_path, sources, [TOOL[1], binary("gcc"), binary("leaf"), binary("crate")])
     answer = ask(p, Question(remove=("rustc",)))
-    assert any("overstates" in limit for limit in answer.limits)
+    assert any("overstates (GCC needs Rust for one front end)" in limit for limit in answer.limits)
     assert {tuple(r["kept"]) for r in answer.with_base_kept} == {("gcc",)}
     assert [r["sources_unbuildable"] for r in answer.rows] == [2, 4, 4]
     assert [r["sources_unbuildable"] for r in answer.with_base_kept] == [1, 1, 1], "crate falls whatever is kept"
+
+
+def test_15_the_example_of_gcc_is_given_for_rust_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(made, "BUILD_ESSENTIAL", ONE_BASE)
+    sources = [source("gnat"), source("gcc", "gnat"), source("leaf")]
+    p = prepare(tmp_path, sources, [binary("gnat"), binary("gcc"), binary("leaf")])
+    limits = ask(p, Question(remove=("gnat",))).limits
+    assert any("overstates: with_base_kept" in limit for limit in limits)
 
 
 @pytest.mark.parametrize(

@@ -163,7 +163,7 @@ def _scenario(
             f"on {model.architecture} round {first} takes {', '.join(earliest[:6])}"
             f"{', …' if earliest[6:] else ''}, which builds part of build-essential or Essential, and so "
             "everything falls; a source counts as lost when any of its binaries needs the toolchain, which "
-            "overstates (GCC needs Rust for one front end): with_base_kept has the rows with the base kept"
+            f"overstates{_of_rust(answer)}: with_base_kept has the rows with the base kept"
         )
         again = _kept(model, names, (*question.keep, *base))
         other = play(model, baseline, scenario, witnesses, installer, immune=again)
@@ -180,6 +180,12 @@ def _scenario(
                 row["reasons"] = [r for r in answer.reasons if r["level"] == row["level"] or row["level"] == "full"]
     for name in dict.fromkeys((*question.remove, *question.requires)):
         answer.bootstrap.extend(bootstraps(model, baseline, names, name))
+
+
+def _of_rust(answer: Answer) -> str:
+    """An example that holds for Rust's toolchain only."""
+    names = {n for t in answer.tools for n in (*t["sources"], t["tool"].removeprefix("src:").removeprefix("bin:"))}
+    return " (GCC needs Rust for one front end)" if names & {"rustc", "cargo"} else ""
 
 
 def _left(baseline: Baseline, names: Names, name: str, removed: Sequence[int]) -> bool:
