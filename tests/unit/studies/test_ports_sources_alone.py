@@ -60,7 +60,11 @@ def test_the_number_is_the_same_alone_and_beside_others(tmp_path: Path) -> None:
 
 
 def test_the_note_says_what_the_column_counts(tmp_path: Path) -> None:
-    assert "not a difference to a baseline" in _ask(tmp_path, Question(remove=("rustc",))).limits[0]
+    naming = "sources_{} counts the sources that name the tool in a build dependency that holds there, not a difference"
+    assert naming.format("unbuildable") in _ask(tmp_path, Question(remove=("rustc",))).limits[0]
+    assert naming.format("direct") in _ask(tmp_path, Question(remove=("rustc",), today=True)).limits[0]
+    gains = Question(packages=("apt",), requires=("rustc",), without=("hppa",))
+    assert "counts apt alone" in _ask(tmp_path, gains).limits[0]
 
 
 @pytest.mark.parametrize(

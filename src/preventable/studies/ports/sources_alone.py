@@ -114,10 +114,15 @@ def answer_from_sources(snapshot: Snapshot, policy: Policy, question: Question, 
     for arch, reason in sorted(snapshot.missing.items()):
         answer = Answer(snapshot.suite, arch)
         column = "sources_direct" if question.today else "sources_unbuildable"
+        counted = (
+            f"{column} counts the sources that name the tool in a build dependency that holds there, not a "
+            "difference to a baseline"
+            if question.today or question.remove
+            else f"{column} counts {', '.join(question.packages)} alone, where the tool is said to be missing"
+        )
         answer.limits.append(
-            f"{snapshot.suite}:{arch}: {reason}; only the index of sources was used: {column} counts "
-            "the sources that name the tool in a build dependency that holds there, not a difference to a "
-            "baseline. What can be installed, and every further step, is unknown"
+            f"{snapshot.suite}:{arch}: {reason}; only the index of sources was used: {counted}. What can be "
+            "installed, and every further step, is unknown"
         )
         _note_names(told, question, answer)
         for tool in dict.fromkeys((*question.remove, *question.requires)):
