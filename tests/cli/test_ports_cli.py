@@ -142,6 +142,15 @@ def test_a_package_that_starts_to_need_a_tool(indices: Path) -> None:
     assert [s["package"] for s in chain] == ["src:user", "apt", "src:apt"]
 
 
+def test_without_toolchain_chooses_no_architectures(indices: Path) -> None:
+    words = ["apt", "--requires", "rustc", "--without-toolchain", "arm64", "--format", "json"]
+    given = rows(run(indices, *words, *files(indices, "amd64", "arm64", "m68k")))
+    found = rows(run(indices, *words, "--archive", str(indices)))
+    counts = [[(r["arch"], r["level"], r["sources_unbuildable"]) for r in of] for of in (given, found)]
+    assert counts[0] == counts[1]
+    assert {arch for arch, _, _ in counts[1]} == {"amd64", "arm64", "m68k"}
+
+
 def test_lists_after_one_option(indices: Path) -> None:
     words = ["--remove", "rustc", "--archive", str(indices), "--arch", "amd64", "m68k", "--format", "json"]
     assert {r["arch"] for r in rows(run(indices, *words))} == {"amd64", "m68k"}
@@ -201,6 +210,25 @@ def test_an_architecture_said_to_lack_the_tool_is_answered_though_it_has_no_inde
     assert found["hppa", "full"] is None
 
 
+def test_no_architecture_at_all_is_an_error_that_says_what_to_give(indices: Path) -> None:
+    words = ["--remove", "rustc", "--sources", str(indices / "Sources")]
+    for more in ([], ["--today"]):
+        done = run(indices, *words, *more)
+        assert (done.returncode, done.stdout) == (3, "")
+        assert "no architecture has an index of packages" in done.stderr
+        assert "--arch" in done.stderr
+    for suite in ("bare", "whole"):
+        (indices / "dists" / suite).mkdir(parents=True)
+        (indices / "dists" / suite / "Sources").write_text(SOURCES, encoding="utf-8")
+    tree = ["--remove", "rustc", "--archive", str(indices / "dists"), "--format", "json"]
+    assert run(indices, *tree).returncode == 3
+    (indices / "Packages_amd64").rename(indices / "dists" / "whole" / "Packages_amd64")
+    some = run(indices, *tree)
+    assert some.returncode == 1, "a suite of several that has none is said, and the others are answered"
+    assert {r["suite"] for r in json.loads(some.stdout)["results"]} == {"whole"}
+    assert "no architecture has an index of packages in bare" in some.stderr
+
+
 def test_suite_with_architecture_beside_files_names_both(indices: Path) -> None:
     done = run(indices, "--remove", "rustc", *files(indices), "--suite", "sid:amd64", "--format", "json")
     assert {(r["suite"], r["arch"]) for r in rows(done)} == {("sid", "amd64")}
@@ -227,6 +255,15 @@ def test_a_profile_that_nothing_names_is_said(indices: Path) -> None:
         (["--remove", "rustc", "--keep", "aptt"], 2, "Did you mean apt"),
         (["--remove", "rustc", "--maintainer", "nobody@example.org"], 2, "no source has a maintainer"),
         (["apt", "--requires", "rustc", "--arch", "amd64", "--without-toolchain", "hppa"], 2, "--arch leaves out"),
+        (["--today", "--requires", "rustc", "--why", "apt"], 2, "--why has no meaning with --today"),
+        (["--today", "--requires", "rustc", "--reasons"], 2, "--reasons has no meaning with --today"),
+        (["--today", "--remove", "rustc", "--keep", "apt", "--only", "apt"], 2, "--keep, --only have no meaning"),
+        (["--today", "--remove", "rustc", "--maintainer", "apt@"], 2, "--maintainer has no meaning with --today"),
+        (["apt", "--today", "--requires", "rustc", "--without-toolchain", "amd64"], 2, "no meaning with --today"),
+        (["apt", "--today", "--requires", "rustc", "--dependency", "run"], 2, "--dependency run has no meaning"),
+        (["--remove", "rustc", "--without-toolchain", "amd64"], 2, "--without-toolchain has no meaning with --remove"),
+        (["apt", "--remove", "rustc", "--dependency", "run"], 2, "--dependency run has no meaning with --remove"),
+        (["--remove", "rustc", "--maintainer", ""], 2, "--maintainer with an empty text"),
     ],
 )
 def test_bad_questions(indices: Path, words: list[str], status: int, says: str) -> None:

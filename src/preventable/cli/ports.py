@@ -126,7 +126,7 @@ def _split(values: Sequence[str]) -> tuple[str, ...]:
     "--without-toolchain",
     multiple=True,
     metavar="ARCH…",
-    help="Architectures to treat as lacking the tool even if their index has it.",
+    help="Architectures to treat as lacking the tool of --requires even if their index has it; chooses none.",
 )
 @click.option(
     "--archive",
@@ -229,13 +229,7 @@ def command(
         conflicts=not ignore_conflicts,
         today=today,
     )
-    if not question.requires and not question.remove:
-        raise UsageError(
-            "no tool was named",
-            hint="Say --requires TOOL (PACKAGE starts to need it) or --remove TOOL (it is missing)",
-        )
-    if question.requires and not packages and not today:
-        raise UsageError("--requires needs the PACKAGE that starts to need the tool", hint="Or ask --remove TOOL")
+    _check_options(question)
     named = _split(suites)
     of_suites: tuple[str, ...] = ()
     if archives or source_files or package_files:
@@ -255,7 +249,7 @@ def command(
         source_files,
         package_files,
         named,
-        wanted or question.without,
+        wanted,
         _split(component),
         folder,
     )
@@ -265,6 +259,43 @@ def command(
         findings = survey(snapshots, asked, policy, folder, question, strict=strict, done=progress.advance)
     _check_names(question, findings)
     return _write(snapshots, findings, question, policy, fmt)
+
+
+def _check_options(question: Question) -> None:
+    """Refuse options that would be without effect on the question."""
+    if not question.requires and not question.remove:
+        raise UsageError(
+            "no tool was named",
+            hint="Say --requires TOOL (PACKAGE starts to need it) or --remove TOOL (it is missing)",
+        )
+    if question.requires and not question.packages and not question.today:
+        raise UsageError("--requires needs the PACKAGE that starts to need the tool", hint="Or ask --remove TOOL")
+    if not all(person.strip() for person in question.maintainers):
+        raise UsageError(
+            "--maintainer with an empty text", hint="Give a part of the Maintainer or Uploaders field, or leave it out"
+        )
+    if question.today:
+        given = {
+            "--why": question.why,
+            "--reasons": question.reasons,
+            "--keep": question.keep,
+            "--only": question.only,
+            "--maintainer": question.maintainers,
+            "--without-toolchain": question.without,
+            "--dependency run": question.dependency == "run",
+        }
+        idle = [option for option, value in given.items() if value]
+        if idle:
+            raise UsageError(
+                f"{', '.join(idle)} {'have' if idle[1:] else 'has'} no meaning with --today, which supposes no loss",
+                hint="Leave --today out, or name the PACKAGE whose paths to the tool you want",
+            )
+    elif not question.requires and (question.without or question.dependency == "run"):
+        option = "--without-toolchain" if question.without else "--dependency run"
+        raise UsageError(
+            f"{option} has no meaning with --remove alone: it is about the tool of --requires",
+            hint="Choose architectures with --arch; --remove takes the tool away on each of them",
+        )
 
 
 def _apart(suites: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -366,7 +397,11 @@ def _write(snapshots: Sequence[Snapshot], findings: Findings, question: Question
         click.echo(f"preventable: warning: {len(findings.warnings) - _WARNINGS_SHOWN:,} more like these", err=True)
     for limit in limits:
         click.echo(f"preventable: note: {limit}", err=True)
-    partial = bool(findings.failed) or any(r.get("sources_need", r.get("binaries_uninstallable")) is None for r in rows)
+    partial = (
+        bool(findings.failed)
+        or any(r.get("sources_need", r.get("binaries_uninstallable")) is None for r in rows)
+        or any(not a.rows and not a.today for a in answers)
+    )
     if fmt == "json":
         output.write_json(
             output.envelope(

@@ -29,6 +29,8 @@ source, binary, prepare, remove, lost, broken = (
     made.broken,
 )
 TOOL = (source("rustc"), binary("rustc"))
+ONE_BASE = "Package: build-essential\nVersion: 1\nArchitecture: amd64\nDepends: gcc\nFilename: x"
+"""The only build-essential, unlike the fixture's, needs something."""
 
 
 def test_01_difference_to_a_baseline(tmp_path: Path) -> None:
@@ -126,7 +128,26 @@ def test_07_versioned_provides_and_second_toolchains(tmp_path: Path) -> None:
     p = prepare(tmp_path, sources, packages)
     assert lost(p, remove(p, "src:rustc"))[0] == {"new"}
     answer = ask(p, Question(remove=("src:rustc",)))
-    assert {"rustc-web", "rust-lite"} <= set(answer.tools[0]["other_providers"]) or answer.tools
+    assert answer.tools[0]["other_providers"] == ["rustc-web"], "rust-lite's meets no version, and all ask for one"
+    assert any("rustc-web can stand in for src:rustc" in limit for limit in answer.limits)
+    sources = [TOOL[0], source("any", "rustc"), source("web"), source("app")]
+    p = prepare(tmp_path, sources, [*packages, binary("app")])
+    assert ask(p, Question(remove=("rustc",))).tools[0]["other_providers"] == ["rust-lite", "rustc-web"]
+
+
+@pytest.mark.parametrize(
+    ("removed", "lost_sources"),
+    [(("rustc",), 0), (("rustc", "bin:rustc-web"), 1), (("rustc", "runtime"), 1), (("runtime",), 0)],
+)
+def test_07_a_second_toolchain_keeps_who_starts_to_need_it(
+    tmp_path: Path, removed: tuple[str, ...], lost_sources: int
+) -> None:
+    """rustc-web, as long as it can be installed itself, serves app when rustc has gone."""
+    sources = [TOOL[0], source("web"), source("app"), source("runtime"), source("user", "rustc")]
+    web = binary("rustc-web", "runtime", src="web", Provides="rustc (= 1.70)")
+    p = prepare(tmp_path, sources, [TOOL[1], web, binary("app"), binary("runtime")])
+    answer = ask(p, Question(packages=("app",), requires=("rustc",), remove=removed, only=("src:app",)))
+    assert [r["sources_unbuildable"] for r in answer.rows] == [lost_sources] * 3
 
 
 def test_08_virtual_helpers(tmp_path: Path) -> None:
@@ -212,15 +233,24 @@ def test_14_native_and_any(tmp_path: Path) -> None:
     assert broken(p) == {"src:c", "src:d"}
 
 
-def test_15_source_granularity_is_said(tmp_path: Path) -> None:
+def test_15_source_granularity_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """gcc needs cargo for one front end and takes build-essential along: said, with rows without."""
-    sources = [TOOL[0], source("gcc", "rustc"), source("leaf")]
-    be = "Package: build-essential\nVersion: 2\nArchitecture: amd64\nDepends: gcc\nFilename: x"
-    p = prepare(tmp_path, sources, [TOOL[1], be, binary("gcc"), binary("leaf")])
+    monkeypatch.setattr(made, "BUILD_ESSENTIAL", ONE_BASE)
+    sources = [TOOL[0], source("gcc", "rustc"), source("leaf"), source("crate", "rustc")]
+    p = prepare(tmp_path, sources, [TOOL[1], binary("gcc"), binary("leaf"), binary("crate")])
     answer = ask(p, Question(remove=("rustc",)))
-    assert any("overstates" in limit for limit in answer.limits)
-    assert answer.with_base_kept[-1]["kept"] == ["gcc"]
-    assert answer.with_base_kept[-1]["sources_unbuildable"] < answer.rows[-1]["sources_unbuildable"] + 1
+    assert any("overstates (GCC needs Rust for one front end)" in limit for limit in answer.limits)
+    assert {tuple(r["kept"]) for r in answer.with_base_kept} == {("gcc",)}
+    assert [r["sources_unbuildable"] for r in answer.rows] == [2, 4, 4]
+    assert [r["sources_unbuildable"] for r in answer.with_base_kept] == [1, 1, 1], "crate falls whatever is kept"
+
+
+def test_15_the_example_of_gcc_is_given_for_rust_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(made, "BUILD_ESSENTIAL", ONE_BASE)
+    sources = [source("gnat"), source("gcc", "gnat"), source("leaf")]
+    p = prepare(tmp_path, sources, [binary("gnat"), binary("gcc"), binary("leaf")])
+    limits = ask(p, Question(remove=("gnat",))).limits
+    assert any("overstates: with_base_kept" in limit for limit in limits)
 
 
 @pytest.mark.parametrize(
@@ -241,13 +271,18 @@ def test_16_architecture_wildcards(tmp_path: Path, term: str, arch: str, holds: 
     assert broken(p) == ({"src:s"} if holds else set())
 
 
-def test_17_build_essential_and_essential_are_implied(tmp_path: Path) -> None:
+def test_17_build_essential_and_essential_are_implied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every source needs build-essential; everything needs what is Essential."""
-    be = "Package: build-essential\nVersion: 2\nArchitecture: amd64\nDepends: gcc\nFilename: x"
-    p = prepare(tmp_path, [source("gcc"), source("s")], [be, binary("gcc"), binary("b")])
-    p2 = prepare(tmp_path, [source("t"), source("s")], [binary("t"), binary("base", "t", Essential="yes"), binary("b")])
+    newer = ONE_BASE.replace("Version: 1", "Version: 2")
+    sources, packages = [source("gcc"), source("s")], [binary("gcc"), binary("b")]
+    beside = prepare(tmp_path, sources, [newer, *packages])
     # The old build-essential of the fixture stays installable, so the newer one's loss harms nobody.
-    assert lost(p, remove(p, "gcc"))[0] == set()
+    assert lost(beside, remove(beside, "gcc"))[0] == set()
+    monkeypatch.setattr(made, "BUILD_ESSENTIAL", ONE_BASE)
+    alone = prepare(tmp_path, sources, packages)
+    assert lost(alone, remove(alone, "gcc")) == ({"gcc", "s"}, {"gcc", "build-essential"})
+    monkeypatch.undo()
+    p2 = prepare(tmp_path, [source("t"), source("s")], [binary("t"), binary("base", "t", Essential="yes"), binary("b")])
     outcome = lost(p2, remove(p2, "t"))
     assert outcome[0] == {"t", "s"}
     assert outcome[1] == {"t", "base", "b", "build-essential"}

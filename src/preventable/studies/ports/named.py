@@ -21,7 +21,7 @@ def named_needs(
     """Sources with a build dependency all of whose alternatives for the architecture name the tool.
 
     Args:
-        tool_names: names of the tool's binary packages, as other architectures have them.
+        tool_names: names of the tool's binary packages.
     Returns:
         (source, clause) for each, in the order of the index; virtual helpers and second steps stay unseen.
 
@@ -42,7 +42,7 @@ def named_needs(
     holds = [r.holds(architecture, active) for r in pool.restrictions]
     verdict: dict[int, bool] = {}
     out: list[tuple[str, str]] = []
-    for s in _newest(sources):
+    for s in newest(sources):
         if not builds_for(s.architecture, architecture, arch_only=policy.arch_only):
             continue
         fields = [s.depends, s.depends_arch] + ([] if policy.arch_only else [s.depends_indep])
@@ -58,7 +58,8 @@ def named_needs(
     return out
 
 
-def _newest(sources: Sequence[SourcePackage]) -> list[SourcePackage]:
+def newest(sources: Sequence[SourcePackage]) -> list[SourcePackage]:
+    """The newest version of each source; what is Extra-Source-Only yields to what is not."""
     best: dict[str, SourcePackage] = {}
     for s in sources:
         old = best.get(s.name)
@@ -86,7 +87,7 @@ def mentions(
     active = frozenset(policy.profiles)
     named: list[str] = []
     vanished: list[str] = []
-    for s in _newest([s for s in sources if s.name == package]):
+    for s in newest([s for s in sources if s.name == package]):
         for clause in (c for f in (s.depends, s.depends_arch, s.depends_indep) for c in pool.fields[f]):
             hit = [(a, r) for a, r in pool.clauses[clause] if atom_name[a] in names]
             if not hit:

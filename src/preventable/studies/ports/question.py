@@ -120,7 +120,7 @@ def _scenario(
         facts = tool_facts(model, baseline, names, name, tool)
         facts["treated_as_missing"] = model.architecture in question.without
         answer.tools.append(facts)
-        if not facts["installable"] or facts["treated_as_missing"] or (tool and set(tool[1]) <= set(removed)):
+        if not facts["installable"] or facts["treated_as_missing"] or not _left(baseline, names, name, removed):
             lacking.append(name)
     if lacking:
         for name in question.packages:
@@ -163,7 +163,7 @@ def _scenario(
             f"on {model.architecture} round {first} takes {', '.join(earliest[:6])}"
             f"{', …' if earliest[6:] else ''}, which builds part of build-essential or Essential, and so "
             "everything falls; a source counts as lost when any of its binaries needs the toolchain, which "
-            "overstates (GCC needs Rust for one front end): with_base_kept has the rows with the base kept"
+            f"overstates{_of_rust(answer)}: with_base_kept has the rows with the base kept"
         )
         again = _kept(model, names, (*question.keep, *base))
         other = play(model, baseline, scenario, witnesses, installer, immune=again)
@@ -180,6 +180,24 @@ def _scenario(
                 row["reasons"] = [r for r in answer.reasons if r["level"] == row["level"] or row["level"] == "full"]
     for name in dict.fromkeys((*question.remove, *question.requires)):
         answer.bootstrap.extend(bootstraps(model, baseline, names, name))
+
+
+def _of_rust(answer: Answer) -> str:
+    """An example that holds for Rust's toolchain only."""
+    names = {n for t in answer.tools for n in (*t["sources"], t["tool"].removeprefix("src:").removeprefix("bin:"))}
+    return " (GCC needs Rust for one front end)" if names & {"rustc", "cargo"} else ""
+
+
+def _left(baseline: Baseline, names: Names, name: str, removed: Sequence[int]) -> bool:
+    """Does the tool, or a second toolchain that provides it, outlast the removal?"""
+    if not removed:
+        return True
+    plain = name.removeprefix("src:").removeprefix("bin:")
+    tool = names.tool(name)
+    state = baseline.state.copy()
+    state.remove(np.array(sorted(set(removed)), dtype=np.int32))
+    able = (*(names.binaries(plain) or (tool[1] if tool else ())), *names.providers(plain))
+    return any(not state.dead[i] for i in able)
 
 
 def _kept(model: ArchiveModel, names: Names, keep: Sequence[str]) -> Flags | None:
