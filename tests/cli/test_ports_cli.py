@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import os
@@ -131,6 +132,23 @@ def test_rows_for_every_architecture_and_level(indices: Path) -> None:
     assert full["amd64"]["required"] == ["apt"]
     assert full["amd64"]["important"] == ["user"]
     assert full["m68k"]["sources_unbuildable"] == 2
+
+
+def test_doubts_about_an_archive_are_said_but_stay_out_of_results(indices: Path) -> None:
+    base = indices / "archive" / "dists" / "sid"
+    listed = []
+    for name, source in (("main/source/Sources", "Sources"), ("main/binary-amd64/Packages", "Packages_amd64")):
+        content = (indices / source).read_bytes()
+        (base / name).parent.mkdir(parents=True)
+        (base / name).write_bytes(content)
+        listed.append(f" {hashlib.sha256(content).hexdigest()} {len(content)} {name}")
+    head = ["Suite: sid", "Architectures: amd64", "Components: main", "Valid-Until: Sat, 01 Aug 2020 00:00:00 UTC"]
+    (base / "Release").write_text("\n".join([*head, "SHA256:", *listed, ""]), encoding="utf-8")
+    done = run(indices, "--remove", "rustc", "--archive", str(indices / "archive"), "--format", "json")
+    assert "preventable: warning: sid: Release: not signed" in done.stderr
+    assert "preventable: warning: sid: Release: valid until 2020-08-01 only" in done.stderr
+    assert len(rows(done)) == 3
+    assert json.loads(done.stdout)["read"]["warnings"] == []
 
 
 def test_a_package_that_starts_to_need_a_tool(indices: Path) -> None:

@@ -391,7 +391,9 @@ def _write(snapshots: Sequence[Snapshot], findings: Findings, question: Question
     limits = list(dict.fromkeys(limit for a in answers for limit in a.limits))
     for row in findings.failed[:_ROWS_SHOWN]:
         click.echo(f"preventable: {row.file}: {row.record or '?'}: {row.field}: {row.reason}", err=True)
-    for row in findings.warnings[:_WARNINGS_SHOWN]:
+    # What depends on the day stands here alone: results keep the clock out.
+    doubts = [row for snapshot in snapshots for row in snapshot.warnings()]
+    for row in (*doubts, *findings.warnings[:_WARNINGS_SHOWN]):
         click.echo(f"preventable: warning: {row.file}: {row.record or '?'}: {row.reason}", err=True)
     if len(findings.warnings) > _WARNINGS_SHOWN:
         click.echo(f"preventable: warning: {len(findings.warnings) - _WARNINGS_SHOWN:,} more like these", err=True)

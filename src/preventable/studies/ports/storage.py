@@ -27,7 +27,7 @@ from preventable.studies.ports.rows import Rows
 from preventable.studies.ports.texts import Texts
 from preventable.studies.ports.witnesses import Survey
 
-_FORMAT = 3
+_FORMAT = 4
 _NAMES = [
     "bin_name",
     "bin_version",
