@@ -72,3 +72,12 @@ def test_a_series_names_what_each_release_lacks(repo: Path) -> None:
     ]
     assert "big.c" in done.stderr
     assert run("series", first, "--format", "json").exit_code == 0
+
+
+def test_a_difference_names_a_new_submodule(repo: Path) -> None:
+    git(repo, "init", "-q", "sub")
+    git(repo / "sub", "commit", "-qm", "empty", "--allow-empty")
+    git(repo, "add", "sub")
+    git(repo, "commit", "-qm", "sub")
+    done = run("diff", f"{repo}@HEAD~1", f"{repo}@HEAD", "--format", "json")
+    assert json.loads(done.stdout)["not_counted"] == [{"path": "sub", "reason": "submodule or nested repository"}]

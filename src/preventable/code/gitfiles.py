@@ -6,6 +6,7 @@ Repositories are untrusted: hooks, filters, external diffs, file system monitors
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -193,7 +194,8 @@ class Repository:
         """Paths that differ between a commit and a head, the index (``staged``) or the work tree (None).
 
         Untracked files that are not ignored count as added. A file whose content is at another path as well
-        is ``renamed`` if git says so (at most 400 candidates, so that a huge change stays fast).
+        is ``renamed`` if git says so (at most 400 candidates, so that a huge change stays fast). A submodule, and
+        in the work tree a nested repository, is one path of mode 160000; what its own work tree changes is not seen.
         """
         flags = [
             "--raw",
@@ -203,7 +205,7 @@ class Repository:
             "-l400",
             "--no-ext-diff",
             "--no-textconv",
-            "--ignore-submodules",
+            "--ignore-submodules=dirty",
         ]
         if head is not None:
             out = self.run("diff-tree", "-r", *flags, base, head)
@@ -216,9 +218,12 @@ class Repository:
             # git names the hash even of a renamed file that it has not stored: what counts is the file on disk.
             changes = [msgspec.structs.replace(change, new_oid=None) for change in changes]
             listed = self.run("ls-files", "-z", "--others", "--exclude-standard", "--full-name")
-            for path in listed.split(b"\0"):
-                if path:
-                    changes.append(Change("added", None, os.fsdecode(path), None, None, None, "100644"))
+            top = self.top() if listed else Path()
+            for name in listed.split(b"\0"):
+                if name:
+                    path = os.fsdecode(name).rstrip("/")  # a nested repository ends in a slash
+                    mode = _mode_on_disk(top / path)
+                    changes.append(Change("added", None, path, None, None, None, mode))
         return sorted(changes, key=lambda c: (c.new_path or "", c.old_path or ""))
 
     def file(self, revision: str, path: str, limit_bytes: int = 1 << 26) -> bytes | None:
@@ -284,6 +289,15 @@ class Repository:
                 hint="The clone is shallow: fetch what is missing with `git fetch --unshallow`",
             )
         return RepositoryError(f"git says: {said}", file=self.path, hint="Check the repository with `git fsck`")
+
+
+def _mode_on_disk(path: Path) -> str:
+    """The mode that git would store for what is at a path."""
+    try:
+        mode = path.lstat().st_mode
+    except OSError:
+        return "100644"
+    return "120000" if stat.S_ISLNK(mode) else "160000" if stat.S_ISDIR(mode) else "100644"
 
 
 def _parse_raw(out: bytes) -> list[Change]:

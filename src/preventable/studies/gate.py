@@ -24,6 +24,7 @@ import msgspec
 from preventable.code.census import CensusCase, Placer
 from preventable.code.changed import NOT_FILES, ChangedTree
 from preventable.code.counting import language_names
+from preventable.code.gitfiles import Change
 from preventable.code.measure import FileFacts
 from preventable.code.path_globs import PathGlobs, unmatched
 from preventable.code.unsafe_rust import UnsafeSite
@@ -81,7 +82,7 @@ RULES: tuple[Rule, ...] = (
         "indeterminate",
         "A changed file cannot be judged.",
         "A changed file that a rule of the zone is about does not parse, is binary, too large or cannot be "
-        "read: what it holds is unknown, not none.",
+        "read, or is a submodule or nested repository: what it holds is unknown, not none.",
         "Make it parse, or suppress it with a reason.",
     ),
     Rule(
@@ -94,6 +95,7 @@ RULES: tuple[Rule, ...] = (
 )
 _BY_NAME = {rule.name: rule for rule in RULES} | {rule.id: rule for rule in RULES}
 _WITH_HEADERS = {"C": ("C", "C Header"), "C++": ("C++", "C++ Header", "C++ Module")}
+SUBMODULE = NOT_FILES[1]
 _C_LIKE = (".c", ".h", ".cc", ".cpp", ".cxx", ".c++", ".hh", ".hpp", ".hxx", ".C", ".H")
 
 
@@ -276,12 +278,28 @@ class _JudgedZone:
         """Is the path in the zone and not exempt?"""
         return path is not None and self._inside.matches(path) and not any(e.matches(path) for e in self._exempt)
 
+    def _reaches_into(self, repository: str) -> bool:
+        """May files of a submodule or nested repository at this path be in the zone?"""
+        inside = (repository, *(f"{repository}/x{ending}" for ending in (*_C_LIKE, ".rs")))
+        if any(self.holds(path) for path in inside):
+            return True
+        below = (glob.strip().removeprefix("./").removeprefix("/") for glob in self.zone.paths)
+        return any(glob.startswith(repository + "/") for glob in below)
+
+    def _unseen(self, change: Change) -> Finding:
+        path = change.new_path or ""
+        state: Literal["new", "unchanged"] = "unchanged" if change.old_mode == SUBMODULE else "new"
+        message = f"{path} is a submodule or nested repository: what it holds is unknown"
+        return self._finding("PVG005", path, 1, message, "submodule", state)
+
     def findings(self) -> list[Finding]:
         found: list[Finding] = []
         unsafe: list[tuple[str, FileFacts | None, FileFacts | None]] = []
         for change in self.tree.changes:
             was_inside = self.holds(change.old_path) and change.old_mode not in NOT_FILES
-            is_inside = self.holds(change.new_path)
+            if change.new_mode == SUBMODULE and self._reaches_into(change.new_path or ""):
+                found.append(self._unseen(change))
+            is_inside = self.holds(change.new_path) and change.new_mode != SUBMODULE
             old = self.tree.before.facts.get(change.old_path or "") if was_inside else None
             new = self.tree.after.facts.get(change.new_path or "") if is_inside else None
             path = change.new_path or change.old_path or ""

@@ -212,3 +212,45 @@ def test_rule_ids_are_stable() -> None:
         ("PVG005", "indeterminate"),
         ("PVG006", "suppression-expired"),
     ]
+
+
+def nested(at: Path) -> None:
+    write(at, {"z.c": C})
+    git(at, "init", "-q", "-b", "main")
+    git(at, "add", "-A")
+    git(at, "commit", "-qm", "nested")
+
+
+@pytest.mark.parametrize("paths", ['["core"]', '["core/sub/deep"]', '["core/**/*.c"]'])
+@pytest.mark.parametrize("state", ["untracked", "staged", "committed"])
+def test_what_a_submodule_holds_is_unknown(repo: Path, state: str, paths: str) -> None:
+    nested(repo / "core/sub")
+    if state != "untracked":
+        git(repo, "add", "core/sub")
+    if state == "committed":
+        git(repo, "commit", "-qm", "sub")
+    base, head = ("HEAD~1", "HEAD") if state == "committed" else ("HEAD", None)
+    rules = f'[[gate.zones]]\nname = "z"\npaths = {paths}\nno_new_files = ["C"]\n'
+    tree = measure_change(Repository(repo), base, head, staged=state == "staged", sites=True)
+    verdict = judge(tree, parse_case(rules.encode()), TODAY)
+    assert found(verdict) == [("PVG005", "core/sub")]
+    assert verdict.findings[0].baseline_state == "new"
+
+
+def test_a_submodule_that_moves_on_was_unknown_before(repo: Path) -> None:
+    nested(repo / "core/sub")
+    git(repo, "add", "core/sub")
+    git(repo, "commit", "-qm", "sub")
+    assert gate(repo, {}).findings == []
+    git(repo / "core/sub", "commit", "-qm", "more", "--allow-empty")
+    verdict = gate(repo, {})
+    assert found(verdict) == [("PVG005", "core/sub")]
+    assert verdict.findings[0].baseline_state == "unchanged"
+    assert gate(repo, {}, RULES_TOML.replace('"core/vendor"', '"core/sub"')).findings == []
+
+
+def test_a_symbolic_link_is_no_file_whether_git_knows_it_or_not(repo: Path) -> None:
+    (repo / "core/link.c").symlink_to("a.c")
+    assert gate(repo, {}).findings == []
+    git(repo, "add", "-A")
+    assert gate(repo, {}).findings == []
