@@ -5,6 +5,7 @@ Repositories are untrusted: hooks, filters, external diffs, file system monitors
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 import subprocess
@@ -29,6 +30,7 @@ _ENVIRONMENT = {
     "GIT_NO_REPLACE_OBJECTS": "1",
     "GIT_OPTIONAL_LOCKS": "0",
 }
+_COMPARED_BYTES = 1 << 26
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 
 
@@ -217,14 +219,33 @@ class Repository:
         if head is None and not staged:
             # git names the hash even of a renamed file that it has not stored: what counts is the file on disk.
             changes = [msgspec.structs.replace(change, new_oid=None) for change in changes]
-            listed = self.run("ls-files", "-z", "--others", "--exclude-standard", "--full-name")
-            top = self.top() if listed else Path()
-            for name in listed.split(b"\0"):
-                if name:
-                    path = os.fsdecode(name).rstrip("/")  # a nested repository ends in a slash
-                    mode = _mode_on_disk(top / path)
-                    changes.append(Change("added", None, path, None, None, None, mode))
+            changes = self._with_untracked(changes)
         return sorted(changes, key=lambda c: (c.new_path or "", c.old_path or ""))
+
+    def _with_untracked(self, changes: list[Change]) -> list[Change]:
+        """Untracked files count as added; one that the base has, but the index has not, as modified if it differs."""
+        listed = self.run("ls-files", "-z", "--others", "--exclude-standard", "--full-name")
+        names = [os.fsdecode(name).rstrip("/") for name in listed.split(b"\0") if name]  # a repository ends in "/"
+        if not names:
+            return changes
+        top = self.top()
+        gone = {c.old_path: c for c in changes if c.old_path is not None and c.old_path != c.new_path}
+        back = {name for name in names if name in gone}
+        result = []
+        for change in changes:
+            if change.old_path not in back or change.old_path == change.new_path:
+                result.append(change)
+            elif change.new_path is not None:  # no rename: the old file is still there
+                kept = Change("added", None, change.new_path, None, change.new_oid, None, change.new_mode)
+                result.append(kept)
+        for name in names:
+            mode = _mode_on_disk(top / name)
+            was = gone.get(name)
+            if was is None:
+                result.append(Change("added", None, name, None, None, None, mode))
+            elif was.old_mode == "120000" or mode != "100644" or not _holds(top / name, was.old_oid or ""):
+                result.append(Change("modified", name, name, was.old_oid, None, was.old_mode, mode))
+        return result
 
     def file(self, revision: str, path: str, limit_bytes: int = 1 << 26) -> bytes | None:
         """One file of a revision (``""`` is the index), or None if it is not there."""
@@ -289,6 +310,19 @@ class Repository:
                 hint="The clone is shallow: fetch what is missing with `git fetch --unshallow`",
             )
         return RepositoryError(f"git says: {said}", file=self.path, hint="Check the repository with `git fsck`")
+
+
+def _holds(path: Path, oid: str) -> bool:
+    """Is the content of a file on disk, as it lies there, that of a blob?"""
+    try:
+        status = path.lstat()
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _COMPARED_BYTES:
+            return False
+        data = path.read_bytes()
+    except OSError:
+        return False
+    kind = "sha256" if len(oid) == 64 else "sha1"
+    return hashlib.new(kind, b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest() == oid
 
 
 def _mode_on_disk(path: Path) -> str:

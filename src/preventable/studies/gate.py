@@ -240,10 +240,12 @@ def judge(tree: ChangedTree, case: CaseFile, today: date, base_case: CaseFile | 
     before = Placer(rules, tree.before.paths, tree.before.kept)
     after = Placer(rules, tree.after.paths, tree.after.kept)
     findings: list[Finding] = []
+    unknown: list[str] = []
     everywhere_exempt = PathGlobs(section.exempt, where="gate.exempt")
     for zone in section.zones:
         judged = _JudgedZone(zone, everywhere_exempt, tree, before, after)
         findings += judged.findings()
+        unknown += judged.unknown_growth
     findings = _numbered(findings)
     findings, used = _suppress(findings, section.suppressions, today)
     findings += _expired(section.suppressions, case, base_case, today)
@@ -258,6 +260,7 @@ def judge(tree: ChangedTree, case: CaseFile, today: date, base_case: CaseFile | 
         f"{case.file}: the glob {glob} matches nothing" + (f" (nearest: {near})" if near else "")
         for glob, near in unmatched(globs, tree.after.paths)
     ]
+    warnings += unknown
     grown = sorted({f.path for f in findings if f.rule == "PVG002"})
     return Verdict(findings, len(tree.changes), warnings, grown)
 
@@ -273,6 +276,8 @@ class _JudgedZone:
         self._exempt = (PathGlobs(zone.exempt, where=f"gate.zones.{zone.name}.exempt"), exempt)
         self._new_files = _languages(zone.no_new_files)
         self._new_lines = _languages(zone.no_new_lines)
+        self.unknown_growth: list[str] = []
+        """Warnings, known once the findings are."""
 
     def holds(self, path: str | None) -> bool:
         """Is the path in the zone and not exempt?"""
@@ -309,6 +314,11 @@ class _JudgedZone:
                 unsafe.append((path, old, new))
         if self.zone.no_growth:
             found += self._growth(unsafe)
+            self.unknown_growth = [
+                f"{path} could not be counted before: whether its unsafe code grew (zone {self.zone.name}) is unknown"
+                for path, old, new in unsafe
+                if not _known(old) and _known(new) and any(_count(new, name) for name in self.zone.no_growth)
+            ]
         if self.zone.safety_comments:
             found += self._undocumented(unsafe)
         return found

@@ -254,3 +254,28 @@ def test_a_symbolic_link_is_no_file_whether_git_knows_it_or_not(repo: Path) -> N
     assert gate(repo, {}).findings == []
     git(repo, "add", "-A")
     assert gate(repo, {}).findings == []
+
+
+def test_a_file_on_disk_that_left_the_index_is_not_new(repo: Path) -> None:
+    git(repo, "rm", "-q", "--cached", "core/a.c")
+    verdict = gate(repo, {})
+    assert (verdict.findings, verdict.changed_files) == ([], 0)
+    assert found(gate(repo, {"core/a.c": C + "int more;\n"})) == [("PVG002", "core/a.c")]
+
+
+def test_a_file_on_disk_that_left_the_index_was_not_renamed(repo: Path) -> None:
+    git(repo, "rm", "-q", "--cached", "core/a.c")
+    write(repo, {"core/b.c": C})
+    git(repo, "add", "core/b.c")
+    assert found(gate(repo, {})) == [("PVG001", "core/b.c")]
+
+
+def test_growth_of_what_did_not_parse_before_is_said_to_be_unknown(repo: Path) -> None:
+    write(repo, {"rust/b.rs": "fn f( {\n"})
+    git(repo, "add", "-A")
+    git(repo, "commit", "-qm", "broken")
+    assert gate(repo, {"rust/b.rs": "fn f() {}\n"}).warnings == []
+    verdict = gate(repo, {"rust/b.rs": DOCUMENTED})
+    assert verdict.findings == []
+    [said] = verdict.warnings
+    assert "rust/b.rs could not be counted before" in said
