@@ -118,3 +118,12 @@ def test_the_last_of_two_members_with_one_path_counts_and_is_named(tmp_path: Pat
     answer = json.loads(run(str(archive), "--files", "--format", "json").stdout)
     assert {f["path"]: f["code"] for f in answer["files"]} == {"a.c": 3, "b.c": 1}
     assert [n["path"] for n in answer["not_counted"]] == ["a.c"]
+
+
+def test_a_difference_names_a_new_submodule(repo: Path) -> None:
+    git(repo, "init", "-q", "sub")
+    git(repo / "sub", "commit", "-qm", "empty", "--allow-empty")
+    git(repo, "add", "sub")
+    git(repo, "commit", "-qm", "sub")
+    done = run("diff", f"{repo}@HEAD~1", f"{repo}@HEAD", "--format", "json")
+    assert json.loads(done.stdout)["not_counted"] == [{"path": "sub", "reason": "submodule or nested repository"}]

@@ -5,7 +5,9 @@ Repositories are untrusted: hooks, filters, external diffs, file system monitors
 
 from __future__ import annotations
 
+import hashlib
 import os
+import stat
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -28,6 +30,7 @@ _ENVIRONMENT = {
     "GIT_NO_REPLACE_OBJECTS": "1",
     "GIT_OPTIONAL_LOCKS": "0",
 }
+_COMPARED_BYTES = 1 << 26
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 
 
@@ -193,7 +196,8 @@ class Repository:
         """Paths that differ between a commit and a head, the index (``staged``) or the work tree (None).
 
         Untracked files that are not ignored count as added. A file whose content is at another path as well
-        is ``renamed`` if git says so (at most 400 candidates, so that a huge change stays fast).
+        is ``renamed`` if git says so (at most 400 candidates, so that a huge change stays fast). A submodule, and
+        in the work tree a nested repository, is one path of mode 160000; what its own work tree changes is not seen.
         """
         flags = [
             "--raw",
@@ -203,7 +207,7 @@ class Repository:
             "-l400",
             "--no-ext-diff",
             "--no-textconv",
-            "--ignore-submodules",
+            "--ignore-submodules=dirty",
         ]
         if head is not None:
             out = self.run("diff-tree", "-r", *flags, base, head)
@@ -215,11 +219,33 @@ class Repository:
         if head is None and not staged:
             # git names the hash even of a renamed file that it has not stored: what counts is the file on disk.
             changes = [msgspec.structs.replace(change, new_oid=None) for change in changes]
-            listed = self.run("ls-files", "-z", "--others", "--exclude-standard", "--full-name")
-            for path in listed.split(b"\0"):
-                if path:
-                    changes.append(Change("added", None, os.fsdecode(path), None, None, None, "100644"))
+            changes = self._with_untracked(changes)
         return sorted(changes, key=lambda c: (c.new_path or "", c.old_path or ""))
+
+    def _with_untracked(self, changes: list[Change]) -> list[Change]:
+        """Untracked files count as added; one that the base has, but the index has not, as modified if it differs."""
+        listed = self.run("ls-files", "-z", "--others", "--exclude-standard", "--full-name")
+        names = [os.fsdecode(name).rstrip("/") for name in listed.split(b"\0") if name]  # a repository ends in "/"
+        if not names:
+            return changes
+        top = self.top()
+        gone = {c.old_path: c for c in changes if c.old_path is not None and c.old_path != c.new_path}
+        back = {name for name in names if name in gone}
+        result = []
+        for change in changes:
+            if change.old_path not in back or change.old_path == change.new_path:
+                result.append(change)
+            elif change.new_path is not None:  # no rename: the old file is still there
+                kept = Change("added", None, change.new_path, None, change.new_oid, None, change.new_mode)
+                result.append(kept)
+        for name in names:
+            mode = _mode_on_disk(top / name)
+            was = gone.get(name)
+            if was is None:
+                result.append(Change("added", None, name, None, None, None, mode))
+            elif was.old_mode == "120000" or mode != "100644" or not _holds(top / name, was.old_oid or ""):
+                result.append(Change("modified", name, name, was.old_oid, None, was.old_mode, mode))
+        return result
 
     def file(self, revision: str, path: str, limit_bytes: int = 1 << 26) -> bytes | None:
         """One file of a revision (``""`` is the index), or None if it is not there."""
@@ -284,6 +310,28 @@ class Repository:
                 hint="The clone is shallow: fetch what is missing with `git fetch --unshallow`",
             )
         return RepositoryError(f"git says: {said}", file=self.path, hint="Check the repository with `git fsck`")
+
+
+def _holds(path: Path, oid: str) -> bool:
+    """Is the content of a file on disk, as it lies there, that of a blob?"""
+    try:
+        status = path.lstat()
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _COMPARED_BYTES:
+            return False
+        data = path.read_bytes()
+    except OSError:
+        return False
+    kind = "sha256" if len(oid) == 64 else "sha1"
+    return hashlib.new(kind, b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest() == oid
+
+
+def _mode_on_disk(path: Path) -> str:
+    """The mode that git would store for what is at a path."""
+    try:
+        mode = path.lstat().st_mode
+    except OSError:
+        return "100644"
+    return "120000" if stat.S_ISLNK(mode) else "160000" if stat.S_ISDIR(mode) else "100644"
 
 
 def _parse_raw(out: bytes) -> list[Change]:

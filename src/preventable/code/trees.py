@@ -87,6 +87,7 @@ class DirectorySource:
         self.not_counted: list[NotCounted] = []
         self.wrapped = False
         self._commit: str | None = None
+        self._links: dict[str, bool] = {}
 
     def provenance(self) -> SourceInput:
         return SourceInput("directory", str(self.root), commit=self._commit)
@@ -104,7 +105,7 @@ class DirectorySource:
         own = (self.root / ".git").exists()
         try:
             repository = Repository(self.root)
-            out = repository.run("ls-files", "-z", "--cached", "--others", "--exclude-standard")
+            out = repository.run("ls-files", "-z", "-t", "--cached", "--others", "--exclude-standard")
         except RepositoryError as error:
             if own:
                 self.not_counted.append(NotCounted(".git", f"not used: {error.what}; all files are counted"))
@@ -116,17 +117,35 @@ class DirectorySource:
         except RepositoryError:
             self._commit = None
         items: list[FileItem] = []
-        for name in sorted(set(out.split(b"\0"))):
+        tags = {line[2:]: line[:1] for line in out.split(b"\0") if line}
+        for name in sorted(tags):
             path = os.fsdecode(name)
-            if path:
-                self._add(path, self.root / path, items)
+            if not self._behind_link(path.rstrip("/").rpartition("/")[0]):
+                self._add(path, self.root / path, items, sparse=tags[name] == b"S")
         return items
 
-    def _add(self, path: str, local: Path, items: list[FileItem]) -> None:
+    def _behind_link(self, directory: str) -> bool:
+        """Is a directory below the root a symbolic link, or in one? To git, what it has there is deleted."""
+        if not directory:
+            return False
+        if directory not in self._links:
+            linked = self._behind_link(directory.rpartition("/")[0])
+            try:
+                if not linked and (self.root / directory).is_symlink():
+                    self.not_counted.append(NotCounted(directory, "symbolic link"))
+                    linked = True
+            except OSError:  # `_add` says why
+                linked = False
+            self._links[directory] = linked
+        return self._links[directory]
+
+    def _add(self, path: str, local: Path, items: list[FileItem], *, sparse: bool) -> None:
         try:
             status = local.lstat()
-        except FileNotFoundError:
-            return  # deleted in the work tree
+        except (FileNotFoundError, NotADirectoryError):
+            if sparse:
+                self.not_counted.append(NotCounted(path, "missing: not checked out (sparse checkout)"))
+            return  # else deleted in the work tree
         except OSError as error:
             self.not_counted.append(NotCounted(path, f"unreadable: {error.strerror}"))
             return

@@ -6,7 +6,7 @@ Rust file among those that changed), never zero.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,13 @@ from preventable.code.census import (
     add_up,
     case_in,
     glob_warnings,
+    header_language,
     is_partial,
     take_census,
 )
-from preventable.code.changed import Side, measure_change
+from preventable.code.changed import ChangedTree, Side, measure_change
+from preventable.code.counting import LineCounts
+from preventable.code.measure import FileFacts
 from preventable.code.trees import (
     DEFAULT_MAX_FILE_BYTES,
     NotCounted,
@@ -144,8 +147,8 @@ def _diff_revisions(
     first: RevisionSource, second: RevisionSource, case: CaseFile | None, limit: int, adjust: Adjust | None
 ) -> CensusDiff:
     tree = measure_change(first.repository, first.commit, second.commit, max_file_bytes=limit)
-    sides = [_rows_of(side, case, adjust) for side in (tree.before, tree.after)]
-    warnings = list(dict.fromkeys(w for _, side_warnings in sides for w in side_warnings))
+    rules = [_rules_of(side, case, adjust) for side in (tree.before, tree.after)]
+    placers = [Placer(r, side.paths, side.kept) for r, side in zip(rules, (tree.before, tree.after), strict=True)]
     unread = [
         NotCounted(fact.path, fact.reason or "not counted")
         for side in (tree.before, tree.after)
@@ -166,18 +169,93 @@ def _diff_revisions(
                 new.counts.code if new and new.counts else None,
             )
         )
-    rows = diff_rows(sides[0][0], sides[1][0])
-    return CensusDiff(rows, [first.provenance(), second.provenance()], files, not_counted, warnings)
+    inputs = [first.provenance(), second.provenance()]
+    moved = _moved(tree, rules, placers)
+    if moved is not None:
+        # Files that did not change are counted elsewhere now: what changed is not the whole difference.
+        rows, more_not_counted, warnings = _in_full((first, second), case, adjust)
+        note = f"counted in full: the change places {moved} elsewhere, which itself did not change"
+        inputs = [msgspec.structs.replace(source, note=note) for source in inputs]
+        not_counted = sorted(
+            {(n.path, n.reason): n for n in [*not_counted, *more_not_counted]}.values(), key=lambda n: n.path
+        )
+        return CensusDiff(rows, inputs, files, not_counted, warnings)
+    before, after = (_rows_of(side, p) for side, p in zip((tree.before, tree.after), placers, strict=True))
+    warnings = [
+        warning
+        for r, side, p in zip(rules, (tree.before, tree.after), placers, strict=True)
+        for warning in (*glob_warnings(r, side.paths), *p.warnings)
+    ]
+    return CensusDiff(diff_rows(before, after), inputs, files, not_counted, list(dict.fromkeys(warnings)))
 
 
-def _rows_of(side: Side, case: CaseFile | None, adjust: Adjust | None) -> tuple[list[CensusRow], list[str]]:
+def _rules_of(side: Side, case: CaseFile | None, adjust: Adjust | None) -> CensusCase:
     rules = CensusCase.of(case or case_in(side.kept))
-    if adjust is not None:
-        rules = msgspec.structs.replace(rules, census=adjust(rules.census))
-    placer = Placer(rules, side.paths, side.kept)
+    return rules if adjust is None else msgspec.structs.replace(rules, census=adjust(rules.census))
+
+
+def _rows_of(side: Side, placer: Placer) -> list[CensusRow]:
     facts = [f for f in side.facts.values() if not placer.excluded(f.path)]
     known = [f for f in facts if f.counts is not None or f.path.endswith(".rs")]
-    return add_up((placer.place(f), f) for f in known), [*glob_warnings(rules, side.paths), *placer.warnings]
+    return add_up((placer.place(f), f) for f in known)
+
+
+def _in_full(
+    sources: tuple[RevisionSource, RevisionSource], case: CaseFile | None, adjust: Adjust | None
+) -> tuple[list[dict[str, Any]], list[NotCounted], list[str]]:
+    rows: list[list[CensusRow]] = []
+    not_counted: list[NotCounted] = []
+    warnings: list[str] = []
+    for source in sources:
+        try:
+            census = take_census(source, case, adjust=adjust)
+        except InputError:  # nothing in it is counted; the rules themselves were read before
+            rows.append([])
+            continue
+        rows.append(census.rows)
+        not_counted += census.not_counted
+        warnings += census.warnings
+    return diff_rows(rows[0], rows[1]), not_counted, list(dict.fromkeys(warnings))
+
+
+def _moved(tree: ChangedTree, rules: Sequence[CensusCase], placers: Sequence[Placer]) -> str | None:
+    """A file that did not change but is counted elsewhere after the change, if there is one.
+
+    Looked for only if what decides about other files changed: the rules, attributes, manifests, MAINTAINERS, what
+    makes a known project, or the names of sources beside a header.
+    """
+    before, after = tree.before, tree.after
+    changed = {change.old_path for change in tree.changes}
+    unchanged = [path for path in before.paths if path not in changed]
+    if _deciders(before, rules[0], placers[0]) != _deciders(after, rules[1], placers[1]):
+        return next((p for p in unchanged if _places(placers[0], p) != _places(placers[1], p)), None)
+    if any(change.old_path != change.new_path for change in tree.changes):
+        was, now = (header_language(r.census, side.paths) for r, side in zip(rules, (before, after), strict=True))
+        headers = (path for path in unchanged if path.endswith(".h") and not placers[0].excluded(path))
+        return next((path for path in headers if was(path) != now(path)), None)
+    return None
+
+
+def _deciders(side: Side, rules: CensusCase, placer: Placer) -> tuple[object, ...]:
+    """What decides where other files are counted."""
+    names = {".gitattributes"}
+    if rules.census.components_from == "cargo":
+        names.add("Cargo.toml")
+    files = {path: data for path, data in side.kept.items() if path.rpartition("/")[2] in names}
+    if rules.census.components_from == "maintainers":
+        files["MAINTAINERS"] = side.kept.get("MAINTAINERS", b"")
+    return rules.census, rules.components, placer.project, files
+
+
+def _places(placer: Placer, path: str) -> tuple[object, ...] | None:
+    """Where a file of this path is counted, whatever is in it: with and without the marker of a generated file."""
+    if placer.excluded(path):
+        return None
+    language = "C Header" if path.endswith(".h") else "unknown"
+    facts = (FileFacts(path, LineCounts(language, 0, 0, 0), marker) for marker in (None, "generated"))
+    placed = [placer.place(fact) for fact in facts]
+    # The default gives way to test attributes of a file.
+    return tuple((p.component, p.language, p.bucket, p.rule == "default") for p in placed)
 
 
 def _same(first: RevisionSource, second: RevisionSource) -> bool:

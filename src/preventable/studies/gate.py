@@ -24,6 +24,7 @@ import msgspec
 from preventable.code.census import CensusCase, Placer
 from preventable.code.changed import NOT_FILES, ChangedTree
 from preventable.code.counting import language_names
+from preventable.code.gitfiles import Change
 from preventable.code.measure import FileFacts
 from preventable.code.path_globs import PathGlobs, unmatched
 from preventable.code.unsafe_rust import UnsafeSite
@@ -81,7 +82,7 @@ RULES: tuple[Rule, ...] = (
         "indeterminate",
         "A changed file cannot be judged.",
         "A changed file that a rule of the zone is about does not parse, is binary, too large or cannot be "
-        "read: what it holds is unknown, not none.",
+        "read, or is a submodule or nested repository: what it holds is unknown, not none.",
         "Make it parse, or suppress it with a reason.",
     ),
     Rule(
@@ -94,6 +95,7 @@ RULES: tuple[Rule, ...] = (
 )
 _BY_NAME = {rule.name: rule for rule in RULES} | {rule.id: rule for rule in RULES}
 _WITH_HEADERS = {"C": ("C", "C Header"), "C++": ("C++", "C++ Header", "C++ Module")}
+SUBMODULE = NOT_FILES[1]
 _C_LIKE = (".c", ".h", ".cc", ".cpp", ".cxx", ".c++", ".hh", ".hpp", ".hxx", ".C", ".H")
 
 
@@ -238,10 +240,12 @@ def judge(tree: ChangedTree, case: CaseFile, today: date, base_case: CaseFile | 
     before = Placer(rules, tree.before.paths, tree.before.kept)
     after = Placer(rules, tree.after.paths, tree.after.kept)
     findings: list[Finding] = []
+    unknown: list[str] = []
     everywhere_exempt = PathGlobs(section.exempt, where="gate.exempt")
     for zone in section.zones:
         judged = _JudgedZone(zone, everywhere_exempt, tree, before, after)
         findings += judged.findings()
+        unknown += judged.unknown_growth
     findings = _numbered(findings)
     findings, used = _suppress(findings, section.suppressions, today)
     findings += _expired(section.suppressions, case, base_case, today)
@@ -256,6 +260,7 @@ def judge(tree: ChangedTree, case: CaseFile, today: date, base_case: CaseFile | 
         f"{case.file}: the glob {glob} matches nothing" + (f" (nearest: {near})" if near else "")
         for glob, near in unmatched(globs, tree.after.paths)
     ]
+    warnings += unknown
     grown = sorted({f.path for f in findings if f.rule == "PVG002"})
     return Verdict(findings, len(tree.changes), warnings, grown)
 
@@ -271,17 +276,35 @@ class _JudgedZone:
         self._exempt = (PathGlobs(zone.exempt, where=f"gate.zones.{zone.name}.exempt"), exempt)
         self._new_files = _languages(zone.no_new_files)
         self._new_lines = _languages(zone.no_new_lines)
+        self.unknown_growth: list[str] = []
+        """Warnings, known once the findings are."""
 
     def holds(self, path: str | None) -> bool:
         """Is the path in the zone and not exempt?"""
         return path is not None and self._inside.matches(path) and not any(e.matches(path) for e in self._exempt)
+
+    def _reaches_into(self, repository: str) -> bool:
+        """May files of a submodule or nested repository at this path be in the zone?"""
+        inside = (repository, *(f"{repository}/x{ending}" for ending in (*_C_LIKE, ".rs")))
+        if any(self.holds(path) for path in inside):
+            return True
+        below = (glob.strip().removeprefix("./").removeprefix("/") for glob in self.zone.paths)
+        return any(glob.startswith(repository + "/") for glob in below)
+
+    def _unseen(self, change: Change) -> Finding:
+        path = change.new_path or ""
+        state: Literal["new", "unchanged"] = "unchanged" if change.old_mode == SUBMODULE else "new"
+        message = f"{path} is a submodule or nested repository: what it holds is unknown"
+        return self._finding("PVG005", path, 1, message, "submodule", state)
 
     def findings(self) -> list[Finding]:
         found: list[Finding] = []
         unsafe: list[tuple[str, FileFacts | None, FileFacts | None]] = []
         for change in self.tree.changes:
             was_inside = self.holds(change.old_path) and change.old_mode not in NOT_FILES
-            is_inside = self.holds(change.new_path)
+            if change.new_mode == SUBMODULE and self._reaches_into(change.new_path or ""):
+                found.append(self._unseen(change))
+            is_inside = self.holds(change.new_path) and change.new_mode != SUBMODULE
             old = self.tree.before.facts.get(change.old_path or "") if was_inside else None
             new = self.tree.after.facts.get(change.new_path or "") if is_inside else None
             path = change.new_path or change.old_path or ""
@@ -291,6 +314,11 @@ class _JudgedZone:
                 unsafe.append((path, old, new))
         if self.zone.no_growth:
             found += self._growth(unsafe)
+            self.unknown_growth = [
+                f"{path} could not be counted before: whether its unsafe code grew (zone {self.zone.name}) is unknown"
+                for path, old, new in unsafe
+                if not _known(old) and _known(new) and any(_count(new, name) for name in self.zone.no_growth)
+            ]
         if self.zone.safety_comments:
             found += self._undocumented(unsafe)
         return found

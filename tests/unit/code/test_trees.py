@@ -293,3 +293,26 @@ def test_processes_and_one_process_agree(tmp_path: Path, monkeypatch: pytest.Mon
     many = take_census(open_source(str(tmp_path)), workers=2, coupling=True)
     one = take_census(open_source(str(tmp_path)), workers=1, coupling=True)
     assert many == one
+
+
+def test_what_lies_behind_a_linked_directory_is_not_counted(tmp_path: Path) -> None:
+    repo = make_repository(tmp_path / "repo")
+    (repo / "src").rename(tmp_path / "outside")
+    (repo / "src").symlink_to(tmp_path / "outside")
+    result = census(repo)
+    assert "src" not in {row.component for row in result.rows}
+    assert [(n.path, n.reason) for n in result.not_counted] == [("src", "symbolic link")]
+
+
+def test_a_file_left_out_by_sparse_checkout_is_named(tmp_path: Path) -> None:
+    repo = make_repository(tmp_path)
+    git(repo, "sparse-checkout", "set", "rust")
+    git(repo, "sparse-checkout", "reapply")
+    result = census(repo)
+    assert {row.component for row in result.rows} == {".", "rust"}
+    named = {n.path: n.reason for n in result.not_counted}
+    assert named["src/a.c"] == "missing: not checked out (sparse checkout)"
+    assert result.partial
+    (repo / "rust/b.rs").unlink()
+    (repo / "rust/c.rs").write_bytes(RUST)
+    assert "rust/b.rs" not in {n.path for n in census(repo).not_counted}

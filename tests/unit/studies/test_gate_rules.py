@@ -212,3 +212,70 @@ def test_rule_ids_are_stable() -> None:
         ("PVG005", "indeterminate"),
         ("PVG006", "suppression-expired"),
     ]
+
+
+def nested(at: Path) -> None:
+    write(at, {"z.c": C})
+    git(at, "init", "-q", "-b", "main")
+    git(at, "add", "-A")
+    git(at, "commit", "-qm", "nested")
+
+
+@pytest.mark.parametrize("paths", ['["core"]', '["core/sub/deep"]', '["core/**/*.c"]'])
+@pytest.mark.parametrize("state", ["untracked", "staged", "committed"])
+def test_what_a_submodule_holds_is_unknown(repo: Path, state: str, paths: str) -> None:
+    nested(repo / "core/sub")
+    if state != "untracked":
+        git(repo, "add", "core/sub")
+    if state == "committed":
+        git(repo, "commit", "-qm", "sub")
+    base, head = ("HEAD~1", "HEAD") if state == "committed" else ("HEAD", None)
+    rules = f'[[gate.zones]]\nname = "z"\npaths = {paths}\nno_new_files = ["C"]\n'
+    tree = measure_change(Repository(repo), base, head, staged=state == "staged", sites=True)
+    verdict = judge(tree, parse_case(rules.encode()), TODAY)
+    assert found(verdict) == [("PVG005", "core/sub")]
+    assert verdict.findings[0].baseline_state == "new"
+
+
+def test_a_submodule_that_moves_on_was_unknown_before(repo: Path) -> None:
+    nested(repo / "core/sub")
+    git(repo, "add", "core/sub")
+    git(repo, "commit", "-qm", "sub")
+    assert gate(repo, {}).findings == []
+    git(repo / "core/sub", "commit", "-qm", "more", "--allow-empty")
+    verdict = gate(repo, {})
+    assert found(verdict) == [("PVG005", "core/sub")]
+    assert verdict.findings[0].baseline_state == "unchanged"
+    assert gate(repo, {}, RULES_TOML.replace('"core/vendor"', '"core/sub"')).findings == []
+
+
+def test_a_symbolic_link_is_no_file_whether_git_knows_it_or_not(repo: Path) -> None:
+    (repo / "core/link.c").symlink_to("a.c")
+    assert gate(repo, {}).findings == []
+    git(repo, "add", "-A")
+    assert gate(repo, {}).findings == []
+
+
+def test_a_file_on_disk_that_left_the_index_is_not_new(repo: Path) -> None:
+    git(repo, "rm", "-q", "--cached", "core/a.c")
+    verdict = gate(repo, {})
+    assert (verdict.findings, verdict.changed_files) == ([], 0)
+    assert found(gate(repo, {"core/a.c": C + "int more;\n"})) == [("PVG002", "core/a.c")]
+
+
+def test_a_file_on_disk_that_left_the_index_was_not_renamed(repo: Path) -> None:
+    git(repo, "rm", "-q", "--cached", "core/a.c")
+    write(repo, {"core/b.c": C})
+    git(repo, "add", "core/b.c")
+    assert found(gate(repo, {})) == [("PVG001", "core/b.c")]
+
+
+def test_growth_of_what_did_not_parse_before_is_said_to_be_unknown(repo: Path) -> None:
+    write(repo, {"rust/b.rs": "fn f( {\n"})
+    git(repo, "add", "-A")
+    git(repo, "commit", "-qm", "broken")
+    assert gate(repo, {"rust/b.rs": "fn f() {}\n"}).warnings == []
+    verdict = gate(repo, {"rust/b.rs": DOCUMENTED})
+    assert verdict.findings == []
+    [said] = verdict.warnings
+    assert "rust/b.rs could not be counted before" in said
