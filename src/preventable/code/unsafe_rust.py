@@ -314,9 +314,13 @@ class _FileMeasure:
             following += 1
         return False
 
+    def _is_attribute(self, row: int) -> bool:
+        """In macro bodies attributes are tokens: only those of one line can be told."""
+        return row in self.attribute_rows or (row >= 0 and self.lines[row].lstrip().startswith(b"#["))
+
     def _safety_above(self, row: int) -> bool:
         above = row - 1
-        while above in self.comment_rows or above in self.attribute_rows:
+        while above in self.comment_rows or self._is_attribute(above):
             if above in self.comment_rows and self._says_safety(above, 0, len(self.lines[above])):
                 return True
             above -= 1

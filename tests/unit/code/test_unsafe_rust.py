@@ -108,6 +108,14 @@ def test_a_safety_comment_must_stand_at_the_site(source: str, documented: int) -
     assert counts(source).safety_comments == documented
 
 
+def test_attributes_in_macro_bodies_may_stand_between_a_comment_and_its_site() -> None:
+    found = counts(
+        "macro_rules! m { () => {\n    // SAFETY: fine\n    #[cfg(MODULE)]\n    unsafe impl Send for A {}\n} }\n"
+        "fn f() { quote! {\n    // SAFETY: fine\n    #[allow(x)]\n    let y = unsafe { g() };\n} }\n"
+    )
+    assert (found.macro_unsafe_impls, found.macro_unsafe_blocks, found.macro_safety_comments) == (1, 1, 2)
+
+
 def test_lines_inside_unsafe_are_lines_of_code_counted_once() -> None:
     found = counts(
         "unsafe fn f() {\n"  # counts: the body begins here
