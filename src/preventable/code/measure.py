@@ -15,9 +15,9 @@ import re
 import shutil
 import sys
 import tempfile
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from operator import itemgetter
 from pathlib import Path
 from typing import Self
 
@@ -142,7 +142,9 @@ def measure_source(
             work = _written_shards(source, None if items is None else list(listing), done, stack)
             observe = None
         unseen: list[FileFacts] = []
-        for facts in runner.map(work, what):
+        arrived: list[tuple[int, list[FileFacts]]] = []
+        for number, facts in runner.map(work, what):
+            arrived.append((number, facts))
             done.facts += facts
             unseen += facts
             if observe is not None and listing.complete:
@@ -150,7 +152,8 @@ def measure_source(
                 unseen = []
         if observe is not None and unseen:
             observe(done, unseen)
-    last = {fact.path: fact for fact in done.facts}
+    arrived.sort(key=itemgetter(0))  # of two members of an archive with one path, the last one counts
+    last = {fact.path: fact for _, facts in arrived for fact in facts}
     done.facts = [last[path] for path in sorted(last)]
     done.paths = sorted(set(done.paths))
     return done
@@ -327,9 +330,9 @@ class _ShardWriter:
 
 
 class _Inline:
-    def map(self, shards: Iterable[Shard], what: Measure) -> Iterator[list[FileFacts]]:
-        for shard in shards:
-            yield _measure_shard(shard, what)
+    def map(self, shards: Iterable[Shard], what: Measure) -> Iterator[tuple[int, list[FileFacts]]]:
+        for number, shard in enumerate(shards):
+            yield number, _measure_shard(shard, what)
 
 
 class _Pool:
@@ -350,17 +353,18 @@ class _Pool:
         for directory in self._open:
             shutil.rmtree(directory, ignore_errors=True)
 
-    def map(self, shards: Iterable[Shard], what: Measure) -> Iterator[list[FileFacts]]:
-        # In the order in which they came: of two members of an archive with one path, the last one counts.
-        waiting: deque[Future[bytes | list[FileFacts]]] = deque()
-        for shard in shards:
+    def map(self, shards: Iterable[Shard], what: Measure) -> Iterator[tuple[int, list[FileFacts]]]:
+        """The number of each shard and its facts, as they are done."""
+        waiting: dict[Future[bytes | list[FileFacts]], int] = {}
+        for number, shard in enumerate(shards):
             if shard[1] is not None:
                 self._open.add(shard[1])
-            waiting.append(self._pool.submit(_measure_packed, shard, what))
+            waiting[self._pool.submit(_measure_packed, shard, what)] = number
             if len(waiting) > 2 * self._workers:
-                yield _unpacked(waiting.popleft().result())
-        while waiting:
-            yield _unpacked(waiting.popleft().result())
+                for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+                    yield waiting.pop(future), _unpacked(future.result())
+        for future, number in waiting.items():
+            yield number, _unpacked(future.result())
 
 
 def _start_method() -> str:
