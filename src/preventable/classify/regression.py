@@ -1,4 +1,5 @@
-"""Softmax regression on sparse rows whose target may be one class, a distribution, or "one of these classes"."""
+"""Softmax regression on sparse rows whose target may be one class, a distribution, or "one of these classes"; and the
+small fits that calibrate its chances."""
 
 from __future__ import annotations
 
@@ -97,3 +98,36 @@ def fit_softmax(
         found.x[: n_features * n_classes].reshape(n_features, n_classes).astype(np.float32),
         found.x[n_features * n_classes :].astype(np.float32),
     )
+
+
+def fit_temperature(scores: F32, truth: npt.NDArray[np.int64]) -> float:
+    """The factor of the scores under which the true classes are likeliest.
+
+    Args:
+        scores: shape (records, classes).
+        truth: shape (records,), the class of each.
+    """
+
+    def loss(t: npt.NDArray[np.float64]) -> float:
+        p = softmax(scores * np.float32(np.exp(t[0])))
+        return -float(np.log(np.maximum(p[np.arange(len(truth)), truth], 1e-9)).mean())
+
+    return float(np.exp(minimize(loss, np.zeros(1), method="Nelder-Mead").x[0]))
+
+
+def fit_logistic(evidence: npt.NDArray[np.float64], y: npt.NDArray[np.bool_]) -> tuple[float, float, float]:
+    """Slope of the sum, slope of the lead, offset; neither slope below zero, held gently to (1, 0, 0).
+
+    Args:
+        evidence: shape (records, 2), sum and lead of the classes that count.
+        y: shape (records,), whether a record counts.
+    """
+
+    def loss(abc: npt.NDArray[np.float64]) -> float:
+        z = evidence @ abc[:2] + abc[2]
+        pull = (abc[0] - 1) ** 2 + abc[1] ** 2 + abc[2] ** 2
+        return float((np.logaddexp(0, z) - y * z).mean()) + 1e-3 * float(pull)
+
+    bounds = [(0, None), (0, None), (None, None)]
+    a, b, c = minimize(loss, np.array([0.5, 0.5, 0.0]), method="L-BFGS-B", bounds=bounds).x
+    return float(a), float(b), float(c)

@@ -19,7 +19,6 @@ import numpy as np
 import numpy.typing as npt
 import zstandard
 from scipy import sparse
-from scipy.optimize import minimize
 
 from preventable.classify.features import CHAIN_TERMS, keys_of, make_vocabulary, rows_of
 from preventable.classify.labeller import PRECEDENCE
@@ -33,7 +32,7 @@ from preventable.classify.model import (
     logit,
     model_arrays,
 )
-from preventable.classify.regression import Softmax, fit_softmax, softmax
+from preventable.classify.regression import Softmax, fit_logistic, fit_softmax, fit_temperature, softmax
 from preventable.classify.text_rules import Match, matches
 from preventable.classify.words import SENTENCE, Words, words_of
 from preventable.errors import FormatError, InputError
@@ -442,7 +441,7 @@ def _calibrate(
     held_out = np.zeros_like(scores)
     temperature = []
     for g, use in enumerate(u & (truth >= 0) for u in of_genre):
-        t = _temperature(scores[use], truth[use]) if use.sum() >= 200 else 1.0
+        t = fit_temperature(scores[use], truth[use]) if use.sum() >= 200 else 1.0
         temperature.append(t)
         held_out[genre == g] = softmax(scores[genre == g] * np.float32(t))
     held_out[~judged] = 0
@@ -456,34 +455,13 @@ def _calibrate(
         yes, no = (known & counted).any(axis=1), (known & ~counted).any(axis=1)
         for g, use in enumerate(u & (yes != no) for u in of_genre):
             enough = use.sum() >= 200
-            fits.append(_logistic(evidence[use], yes[use]) if enough else (1.0, 0.0, 0.0))
+            fits.append(fit_logistic(evidence[use], yes[use]) if enough else (1.0, 0.0, 0.0))
             for k in range(FOLDS):
                 other, here = use & (fold != k), (genre == g) & (fold == k)
-                slope, of_lead, offset = _logistic(evidence[other], yes[other]) if enough else (1.0, 0.0, 0.0)
+                slope, of_lead, offset = fit_logistic(evidence[other], yes[other]) if enough else (1.0, 0.0, 0.0)
                 chances[name][here] = 1 / (1 + np.exp(-(evidence[here] @ (slope, of_lead) + offset)))
         calibrations[name] = Calibration(*fits)
     return (temperature[0], temperature[1], temperature[2]), held_out, chances, calibrations
-
-
-def _temperature(scores: F32, truth: npt.NDArray[np.int64]) -> float:
-    def loss(t: npt.NDArray[np.float64]) -> float:
-        p = softmax(scores * np.float32(np.exp(t[0])))
-        return -float(np.log(np.maximum(p[np.arange(len(truth)), truth], 1e-9)).mean())
-
-    return float(np.exp(minimize(loss, np.zeros(1), method="Nelder-Mead").x[0]))
-
-
-def _logistic(evidence: npt.NDArray[np.float64], y: npt.NDArray[np.bool_]) -> tuple[float, float, float]:
-    """Slope of the sum, slope of the lead, offset; neither slope below zero, held gently to (1, 0, 0)."""
-
-    def loss(abc: npt.NDArray[np.float64]) -> float:
-        z = evidence @ abc[:2] + abc[2]
-        pull = (abc[0] - 1) ** 2 + abc[1] ** 2 + abc[2] ** 2
-        return float((np.logaddexp(0, z) - y * z).mean()) + 1e-3 * float(pull)
-
-    bounds = [(0, None), (0, None), (None, None)]
-    a, b, c = minimize(loss, np.array([0.5, 0.5, 0.0]), method="L-BFGS-B", bounds=bounds).x
-    return float(a), float(b), float(c)
 
 
 def held_out_rows(trained: Trained) -> list[dict[str, object]]:

@@ -165,7 +165,7 @@ class Replay:
                     self._held += changes
                     if changes and number == last and not done:
                         continue  # a commit of very many files comes in several frames
-                    changes = self._release()  # noqa: PLW2901
+                    changes = self._release()  # noqa: PLW2901  (all parts of the commit in place of the last one)
                 tree = self._opened()
                 if takes or weaves:
                     self._merge(tree, index, takes, weaves, weaves_w)
