@@ -9,9 +9,11 @@ import click
 import msgspec
 
 from preventable.cli import output
+from preventable.code.history.commits import begin_reading
+from preventable.code.history.gitcall import Repository
 from preventable.code.history.periods import EVERY, Every
+from preventable.code.history.tree import AGES, Age
 from preventable.progress import Progress
-from preventable.studies.lineage import AGES, Age, CohortRow, digest_of, trace_lineage
 
 COLUMNS = ("snapshot", "cohort", "language", "component", "lines", "lines_substantive")
 
@@ -78,6 +80,9 @@ def command(
     \b
     Example: preventable lineage . --snapshots year --format json
     """
+    commits_read = begin_reading(Repository(repo), revision)
+    from preventable.studies.lineage import CohortRow, digest_of, trace_lineage  # noqa: PLC0415  (slow: git reads on)
+
     bar: Progress | None = None
 
     def progress(steps: int, total: int) -> None:
@@ -96,6 +101,7 @@ def command(
         case=case_path,
         processes=workers,
         resume=not fresh,
+        commits_read=commits_read,
         progress=progress,
     )
     output.say_resumed(lineage.resumed_at, quiet=quiet)

@@ -6,7 +6,6 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 import numpy as np
@@ -29,12 +28,11 @@ from preventable.code.history.periods import (
     tag_snapshots,
 )
 from preventable.code.history.replay import Observer, Replay
+from preventable.code.history.tree import Age
 from preventable.collector import collector_paused
 from preventable.records import NotAvailable
 
 IGNORE_REVS_FILE = ".git-blame-ignore-revs"
-Age = Literal["last-touched", "substantive", "both"]
-AGES: tuple[Age, ...] = ("both", "last-touched", "substantive")
 EXAMPLES = 5
 ALL = "all languages"
 
@@ -152,6 +150,7 @@ def trace_lineage(
     checkpoint_directory: Path | None = None,
     resume: bool = True,
     observers: Sequence[Observer] = (),
+    commits_read: Callable[[], Commits] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Lineage:
     """Replay a history and count its surviving lines by the quarter they were written in.
@@ -171,12 +170,13 @@ def trace_lineage(
         resume: go on from a saved run.
         observers: others who look at the same pass; the run is saved if they are all of the kind
             :class:`~preventable.code.history.checkpoint.Part`.
+        commits_read: gives the commits of the revision, where that was begun before.
         progress: called with commits just done and commits in all.
     Raises:
         RepositoryError: not a repository, no commits, or objects are missing.
     """
     repository = Repository(path)
-    commits = read_commits(repository, revision)
+    commits = commits_read() if commits_read else read_commits(repository, revision)
     limits = history_limits(repository, commits)
     ignored, unmatched = _ignored(repository, commits, ignore_revs)
     if unmatched:
@@ -440,7 +440,9 @@ def at_risk(alive: npt.NDArray[np.int64], offset: int) -> tuple[npt.NDArray[np.i
     return risk, lost
 
 
-def survival_curve(risk: npt.NDArray[np.int64], lost: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+def survival_curve(
+    risk: npt.NDArray[np.int64] | npt.NDArray[np.float64], lost: npt.NDArray[np.int64] | npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
     """Share still there by age, from 1 at age 0 to the greatest age at which any line is at risk.
 
     Example:
@@ -486,7 +488,8 @@ def _half_life(
         rng = np.random.default_rng(20260101)
         resamples = _RESAMPLES if used.size > 1 else 0
         drawn = [rng.integers(0, used.size, used.size) for _ in range(resamples)]
-        weights = np.array([np.bincount(d, minlength=used.size) for d in drawn], dtype=np.int64)
+        # As floating-point numbers, for which there are fast products; counts of lines are exact in them.
+        weights = np.array([np.bincount(d, minlength=used.size) for d in drawn], dtype=np.float64)
         weights = weights.reshape(resamples, used.size)
         found = []
         for total, gone in zip(weights @ risk[used], weights @ lost[used], strict=True):

@@ -29,11 +29,10 @@ class Binaries:
         """Mark those noted changes that leave a text file behind."""
         waiting, self._waiting = self._waiting, []
         blobs = [changed[at][4] for changed, at in waiting]
-        names = [b"100644 blob %b\t%d\0" % (pair[1], 10**8 + n) for n, pair in enumerate(blobs) if pair]
-        if not names:
+        files = [(b"%d" % (10**8 + number), pair[1]) for number, pair in enumerate(blobs) if pair]
+        if not files:
             return
-        other = names[0].replace(b"\t100000000", b"\tx")
-        trees = self._scratch.make_trees([other, b"".join(names)])
+        trees = [self._scratch.tree(files=[(b"x", files[0][1])]), self._scratch.tree(files=files)]
         out = self._scratch.run(*NUMSTAT, *(tree.decode() for tree in trees))
         for line in out.splitlines():
             added, _, name = line.split(b"\t")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from statistics import median_low
 
 from preventable.code.history.gitcall import Repository
@@ -144,3 +145,14 @@ def read_commits(repository: Repository, revision: str = "HEAD") -> Commits:
         author_seconds=authored,
         commit_seconds=committed,
     )
+
+
+def begin_reading(repository: Repository, revision: str = "HEAD") -> Callable[[], Commits]:
+    """Begin :func:`read_commits`; what is returned waits for it.
+
+    Git takes its time and a core of its own; meanwhile others may be loaded that are slow to load.
+    """
+    with_one = ThreadPoolExecutor(1)
+    reading = with_one.submit(read_commits, repository, revision)
+    with_one.shutdown(wait=False)
+    return reading.result

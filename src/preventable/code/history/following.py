@@ -47,7 +47,8 @@ class Follower:
         self._respacer = respacer
         self._lost: list[tuple[bytes, bytes]] = []
         self._new: list[tuple[int, bytes, bytes]] = []
-        self._renamed = 0
+        self._renamed = False
+        self._added = False
         self._waiting: list[_Waiting] = []
 
     def look(self, commit: bytes, section: bytes, change: Change, at: int) -> None:
@@ -59,22 +60,26 @@ class Follower:
         if old is not None:
             # Git does not print the blob of a file that only moved.
             self._lost.append((found[1] if found else b"%b^:%b" % (commit, old), old))
-            if path is not None and found:
-                self._renamed += 1
-                self._new.append((at, found[2], path))
+            if path is not None:
+                self._renamed = True
+                if found:
+                    self._new.append((at, found[2], path))
         elif path is not None and found and edits and blobs is None:
+            self._added = True
             self._new.append((at, found[2], path))
 
     def commit_done(self, commit: bytes, changes: list[Change]) -> None:
         """All files of a commit have been seen (or as many as are looked at together)."""
         lost, new = sorted(self._lost, key=lambda item: item[1]), self._new
-        # A rename without other lost or new files has nothing to be compared with.
-        if lost and (len(new) > self._renamed or (new and len(lost) > 1)):
+        # Where git found no rename, no new file is like any lost one; a rename without other lost or new files has
+        # nothing to be compared with.
+        if self._renamed and (self._added or (new and len(lost) > 1)):
             if len(lost) * len(new) <= FOLLOWED_PAIRS:
                 self._waiting += [_Waiting(commit, changes, at, blob, path, lost) for at, blob, path in new]
             else:
                 self.skipped.append(commit)
-        self._lost, self._new, self._renamed = [], [], 0
+        self._lost, self._new = [], []
+        self._renamed = self._added = False
 
     def resolve(self, *, whitespace: bool) -> None:
         """Give the noted new files their ancestors; they are then looked at for whitespace too."""
@@ -84,24 +89,15 @@ class Follower:
         if not waiting:
             return
         scratch = self._scratch
-        leaves: dict[tuple[bytes, bytes], int] = {}
-        for wait in waiting:
-            for blob, path in ((wait.blob, wait.path), *wait.lost):
-                leaves.setdefault((blob, _base(path)), len(leaves))
-        trees = scratch.make_trees([b"100644 blob %b\t%b\0" % leaf for leaf in leaves])
-        tops: dict[bytes, int] = {}
-        pairs = []
-        for wait in waiting:
-            old = b"".join(
-                b"040000 tree %b\t%09d\0" % (trees[leaves[blob, _base(path)]], number)
-                for number, (blob, path) in enumerate(wait.lost)
-            )
-            new = b"040000 tree %b\tx\0" % trees[leaves[wait.blob, _base(wait.path)]]
-            pairs.append((tops.setdefault(old, len(tops)), tops.setdefault(new, len(tops))))
-        roots = scratch.make_trees(list(tops))
         asked: dict[bytes, list[_Waiting]] = {}
-        for wait, (a, b) in zip(waiting, pairs, strict=True):
-            asked.setdefault(roots[a] + b" " + roots[b], []).append(wait)
+        for wait in waiting:
+            lost = [
+                (b"%09d" % number, scratch.tree(files=[(_base(path), blob)]))
+                for number, (blob, path) in enumerate(wait.lost)
+            ]
+            new = scratch.tree(files=[(_base(wait.path), wait.blob)])
+            pair = scratch.tree(trees=lost) + b" " + scratch.tree(trees=[(b"x", new)])
+            asked.setdefault(pair, []).append(wait)
         for pair, section in scratch.compare(list(asked), *FOLLOW):
             source = _SOURCE.search(section)
             if source:

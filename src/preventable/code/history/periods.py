@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import date
+from functools import cache
 from typing import Literal
 
 import msgspec
@@ -14,6 +15,7 @@ from preventable.code.history.gitcall import Repository
 Every = Literal["quarter", "month", "year", "tags", "head"]
 EVERY: tuple[Every, ...] = ("quarter", "month", "year", "tags", "head")
 UNKNOWN_COHORT = "unknown"
+_DAY_ZERO = date(1970, 1, 1).toordinal()
 _MONTHS = {"quarter": 3, "month": 1, "year": 12}
 
 
@@ -28,7 +30,12 @@ class Snapshot(msgspec.Struct, frozen=True):
 
 def month_of(seconds: int) -> int:
     """Months since 1970 of a Unix time."""
-    at = datetime.fromtimestamp(seconds, UTC)
+    return _month_of_day(seconds // 86_400)
+
+
+@cache
+def _month_of_day(day: int) -> int:
+    at = date.fromordinal(_DAY_ZERO + day)
     return (at.year - 1970) * 12 + at.month - 1
 
 
@@ -94,15 +101,4 @@ def tag_snapshots(repository: Repository, commits: Commits) -> tuple[list[Snapsh
 
 def cohorts_of(commits: Commits) -> Sequence[int]:
     """The quarter each commit was written in, -1 where its dates are implausible or its history is cut off."""
-    months: dict[int, int] = {}
-    quarters = []
-    for seconds in commits.author_seconds:
-        if seconds is None:
-            quarters.append(-1)
-            continue
-        day = seconds // 86_400
-        quarter = months.get(day)
-        if quarter is None:
-            quarter = months[day] = quarter_of(seconds)
-        quarters.append(quarter)
-    return quarters
+    return [-1 if seconds is None else quarter_of(seconds) for seconds in commits.author_seconds]

@@ -386,8 +386,7 @@ class Replay:
         """The edits between pairs of blobs, binary or not."""
         blobs = sorted({blob for pair in asked for blob in pair})
         with Scratch(self.repository) as scratch:
-            made = scratch.make_trees([blob and b"100644 blob %b\tx\0" % blob for blob in blobs])
-            trees = dict(zip(blobs, made, strict=True))
+            trees = {blob: scratch.tree(files=[(b"x", blob)] if blob else ()) for blob in blobs}
             pairs = {trees[old] + b" " + trees[new]: (old, new) for old, new in asked}
             found = scratch.compare(list(pairs), *AS_TEXT)
         return {pairs[pair]: parse_edits(section) for pair, section in found}

@@ -62,13 +62,11 @@ class Respacer:
             return
         # Versions of one file side by side: git builds each from the one before.
         waiting.sort(key=lambda item: item[0][item[1]][0] or b"")
-        names = [b"\t%d\0" % (10**8 + number) for number in range(len(waiting))]
-        trees = self._scratch.make_trees(
-            [
-                b"".join(b"100644 blob " + item[2] + name for item, name in zip(waiting, names, strict=True)),
-                b"".join(b"100644 blob " + item[3] + name for item, name in zip(waiting, names, strict=True)),
-            ]
-        )
+        names = [b"%d" % (10**8 + number) for number in range(len(waiting))]
+        trees = [
+            self._scratch.tree(files=zip(names, blobs, strict=True))
+            for blobs in ([item[2] for item in waiting], [item[3] for item in waiting])
+        ]
         diff = self._scratch.run(*SPACED, *(tree.decode() for tree in trees))
         sections = {}
         for section in diff.removesuffix(b"\n").split(b"\ndiff --"):

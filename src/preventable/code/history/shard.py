@@ -274,6 +274,7 @@ def main() -> None:
             out.flush()
     except (EOFError, BrokenPipeError):
         os._exit(1)  # nobody is there any more to read or to be told
+    os._exit(0)  # nothing is left to do: to free all memory object by object takes time
 
 
 def _words(error: RepositoryError | OSError) -> str:

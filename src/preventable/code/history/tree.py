@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
+Age = Literal["last-touched", "substantive", "both"]
+AGES: tuple[Age, ...] = ("both", "last-touched", "substantive")
+"""Which ages of a line are asked for."""
 UNKNOWN = 0xFFFFFFFF
 """In place of a commit's index: who wrote this line cannot be told."""
 
