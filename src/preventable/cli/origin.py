@@ -9,11 +9,11 @@ import click
 import msgspec
 
 from preventable.cli import output
+from preventable.code.history.commits import begin_reading
 from preventable.code.history.gitcall import Repository
 from preventable.errors import InputError
 from preventable.progress import Progress
 from preventable.readers.registry import READERS, load
-from preventable.studies.origin import DONE, find_origins
 
 COLUMNS = ("advisory", "fix", "rank", "commit", "weight", "reason")
 
@@ -73,6 +73,9 @@ def command(
     repository = Repository(repo)
     loads = [load(location, format_name=format_name, strict=strict, quiet=quiet) for location in locations]
     advisories = {a.id: a for one in loads for a in one.advisories}
+    commits_read = begin_reading(repository, revision)
+    from preventable.studies.origin import DONE, find_origins  # noqa: PLC0415  (slow: git reads on meanwhile)
+
     with ExitStack() as stack:
         bar: Progress | None = None
 
@@ -91,6 +94,7 @@ def command(
             most=most,
             processes=workers,
             resume=not fresh,
+            commits_read=commits_read,
             progress=progress,
         )
     output.say_resumed(result.resumed_at, quiet=quiet)

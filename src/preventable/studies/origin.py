@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from functools import partial
@@ -111,6 +111,7 @@ def find_origins(
     most: int = 20,
     processes: int | None = None,
     resume: bool = True,
+    commits_read: Callable[[], Commits] | None = None,
     progress: ProgressCall | None = None,
 ) -> Origins:
     """Candidates for the commit that brought each fault, for every fixing commit of the advisories.
@@ -124,11 +125,12 @@ def find_origins(
         most: candidates listed per fix.
         processes: shards of the replay; by default one per core.
         resume: go on from a saved run.
+        commits_read: gives the commits of the revision, where that was begun before.
         progress: called with the number of commits just replayed, and with their total.
     Raises:
         RepositoryError: git refuses, or the repository has no commits.
     """
-    commits = read_commits(repository, revision)
+    commits = commits_read() if commits_read else read_commits(repository, revision)
     tasks, fixes = _tasks(repository, commits, advisories, named_origins)
     open_tasks = [task for task in tasks if task.introduced is None]
     limits = _limits(repository, commits)
@@ -147,7 +149,7 @@ def find_origins(
         # Threads: some work beside the replay, then arithmetic on arrays, during which others may run.
         with ThreadPoolExecutor(min(processes or cores(), THREADS)) as pool:
             read = pool.submit(read_fixes, repository, commits, wanted)
-            told = pool.submit(Messages, repository, commits, tip)
+            told = pool.submit(Messages, repository, commits, tip, [task.advisory.title for task in open_tasks])
             released = pool.submit(Releases, repository, commits)
             attribution = Attribution(wanted, read.result)
             replay = Replay(repository, commits, observers=[attribution], text=directory, processes=processes)
@@ -163,11 +165,10 @@ def find_origins(
                 limits.append(f"{len(replay.unknown_files)} files had a past that does not fit their diffs")
             del replay
             found, messages, releases = read.result(), told.result(), released.result()
-            titles = [task.advisory.title for task in open_tasks]
             weigh = partial(
                 _weigh,
                 commits=commits,
-                evidence=Evidence(corpus, messages, Ancestry(commits), attribution, titles),
+                evidence=Evidence(corpus, messages, Ancestry(commits), attribution),
                 messages=messages,
                 releases=releases if affected_versions else None,
                 seconds=np.array([np.nan if s is None else s for s in commits.commit_seconds], dtype=np.float64),

@@ -140,20 +140,21 @@ class Corpus:
         found: Integers = self._function_commits[self._function_starts[name] : self._function_starts[name + 1]]
         return found
 
-    def resemblance(self, targets: list[list[int]]) -> tuple[Integers, Floats]:
-        """How much each commit resembles sets of words at its most similar piece.
+    def resemblance(self, targets: list[list[int]], among: npt.NDArray[np.bool_]) -> tuple[Integers, Floats]:
+        """How much pieces of code resemble sets of words.
 
         cos(t, p) = sum of w² over the words of both / (|t| |p|),  w = word weight
 
         Args:
             targets: sets of words.
+            among: shape (commits,), those whose pieces are compared.
         Returns:
-            the commits that share any word, ascending, shape (k,), and the largest cosine over the pieces of
-            each, shape (k, targets), in [0, 1].
+            the commits of the pieces that share a telling word, ascending, shape (k,), and the cosine of each piece,
+            shape (targets, k), in [0, 1].
         """
         columns = np.array(sorted({w for target in targets for w in target}), dtype=np.int64)
         if not len(columns):
-            return columns, np.zeros((0, len(targets)), np.float32)
+            return columns, np.zeros((len(targets), 0), np.float32)
         place = {int(word): i for i, word in enumerate(columns)}
         weights = np.zeros((len(columns), len(targets)), np.float32)
         for number, target in enumerate(targets):
@@ -166,7 +167,6 @@ class Corpus:
         worth = np.zeros(len(self.piece_commit), bool)
         worth[chosen.indices[np.repeat(telling, counts)]] = True
         rows = np.flatnonzero(worth)
+        rows = rows[among[self.piece_commit[rows]]]
         cosines = (chosen.tocsr()[rows] @ weights) / self.piece_norm[rows, None]
-        commits = self.piece_commit[rows]
-        starts = np.flatnonzero(np.diff(commits, prepend=-1))
-        return commits[starts], np.maximum.reduceat(cosines, starts, axis=0)
+        return self.piece_commit[rows], np.ascontiguousarray(cosines.T)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -100,13 +100,12 @@ class Evidence:
         messages: Messages,
         ancestry: Ancestry,
         attribution: Attribution,
-        titles: Iterable[str],
     ) -> None:
         self._corpus = corpus
         self._messages = messages
         self._ancestry = ancestry
         self._attribution = attribution
-        self._index_titles({word for title in titles for word in prose_words(title)})
+        self._index_titles()
         self._index_files()
         count = corpus.commits
         self._fixed = np.zeros((count, len(COLUMNS)), np.float32, order="F")
@@ -117,8 +116,9 @@ class Evidence:
         self.changes_code = np.zeros(count, bool)
         self.changes_code[corpus.files[:, 0]] = True
 
-    def _index_titles(self, wanted: set[str]) -> None:
-        corpus = self._corpus
+    def _index_titles(self) -> None:
+        corpus, said = self._corpus, self._messages.by_word
+        wanted = said.keys()
         code: dict[str, list[Integers]] = defaultdict(list)
         for identifier, column in corpus.vocabulary.items():
             for part in parts(identifier.decode("utf-8", "replace")) & wanted:
@@ -128,7 +128,6 @@ class Evidence:
         for commit, path in corpus.files[:, :2].tolist():
             for word in path_words[path]:
                 paths[word].append(commit)
-        said = self._messages.by_word(wanted)
         self._in_code = {w: np.unique(np.concatenate(code[w])) for w in wanted if code.get(w)}
         self._in_message = {w: np.unique(np.array(said[w] + paths.get(w, []), dtype=np.int64)) for w in wanted}
         self._title_weight: dict[str, float] = {}
@@ -236,16 +235,17 @@ class Evidence:
             weights.append(math.sqrt(1 + len(change.deleted)))
         if not targets:
             return
-        commits, cosines = corpus.resemblance(targets)
-        keep = behind[commits]
-        commits, cosines = commits[keep], cosines[keep]
+        commits, cosines = corpus.resemblance(targets, behind)
         if not len(commits):
             return
         share = np.array(weights, dtype=np.float32) / sum(weights)
-        column["resembles"][commits] = cosines[:, 1::2] @ share
-        top = cosines[:, ::2].max(axis=0)
+        starts = np.flatnonzero(np.diff(commits, prepend=-1))
+        best = np.maximum.reduceat(cosines[1::2], starts, axis=1)  # a commit is as similar as its most similar piece
+        column["resembles"][commits[starts]] = np.ascontiguousarray(best.T) @ share
+        alone = cosines[::2]
+        top = alone.max(axis=1)
         for number in np.flatnonzero(top > 0.3):
-            nearest = commits[np.argmax(cosines[:, 2 * number] >= CLOSE * top[number])]
+            nearest = commits[np.argmax(alone[number] >= CLOSE * top[number])]
             column["resembles_first"][nearest] += share[number]
 
     def _words(self, words: set[bytes], behind: npt.NDArray[np.bool_], share: Floats, first: Floats | None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -67,13 +67,17 @@ def named_commits(message: str) -> list[str]:
 class Messages:
     """The messages of all commits.
 
+    Args:
+        titles: of the advisories whose words are looked for.
+
     Attributes:
         texts: in the order of the commits.
         refactoring, feature: shape (commits,), whether the message speaks of moving or tidying code, of
             adding something.
+        by_word: for each word of the titles the commits whose message has it, in order.
     """
 
-    def __init__(self, repository: Repository, commits: Commits, revision: str) -> None:
+    def __init__(self, repository: Repository, commits: Commits, revision: str, titles: Iterable[str] = ()) -> None:
         output = repository.run(
             "rev-list",
             "--topo-order",
@@ -91,12 +95,8 @@ class Messages:
         subjects = [text.partition("\n")[0] for text in self.texts]
         self.refactoring: npt.NDArray[np.bool_] = np.array([bool(_REFACTORING.search(s)) for s in subjects])
         self.feature: npt.NDArray[np.bool_] = np.array([bool(_FEATURE.search(t)) for t in self.texts])
-
-    def by_word(self, wanted: Collection[str]) -> dict[str, list[int]]:
-        """The commits whose message has each of the wanted words, in order."""
-        wanted = frozenset(wanted)
-        found: dict[str, list[int]] = {word: [] for word in sorted(wanted)}
+        words = frozenset(word for title in titles for word in prose_words(title))
+        self.by_word: dict[str, list[int]] = {word: [] for word in sorted(words)}
         for index, text in enumerate(self.texts):
-            for word in wanted.intersection(WORD.findall(text.lower())):
-                found[word].append(index)
-        return found
+            for word in words.intersection(WORD.findall(text.lower())):
+                self.by_word[word].append(index)
