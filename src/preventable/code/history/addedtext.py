@@ -95,6 +95,18 @@ class _Vocabulary(dict[bytes, int]):
         return number
 
 
+class _Functions(dict[bytes, int]):
+    """What git prints after ``@@``, and the number of the name in it."""
+
+    def __init__(self, names: dict[bytes, int]) -> None:
+        super().__init__()
+        self._names = names
+
+    def __missing__(self, context: bytes) -> int:
+        number = self[context] = self._names.setdefault(function_name(context), len(self._names))
+        return number
+
+
 class AddedText:
     """What one chunk of commits added.
 
@@ -106,6 +118,7 @@ class AddedText:
 
     def __init__(self) -> None:
         self._names: dict[bytes, int] = {}
+        self._functions = _Functions(self._names)
         self._vocabulary = _Vocabulary()
         self.pieces: array[int] = array("I")
         self.starts: array[int] = array("I", (0,))
@@ -130,24 +143,31 @@ class AddedText:
         path_number = self._name(path)
         number_of = self._vocabulary.__getitem__
         findall = IDENTIFIER.findall
-        words, starts = self.words, self.starts
+        words, starts, pieces = self.words, self.starts, self.pieces
+        blocks: list[bytes] = []
         total = 0
         for hunk in section.split(b"\n@@ -")[1:]:
             head, _, body = hunk.partition(b"\n")
             # Without context, what was added stands after what was removed.
-            block = body if body.startswith(b"+") else body[body.find(b"\n+") + 1 :]
-            if not block.startswith(b"+"):
+            block = body if body[:1] == b"+" else body[body.find(b"\n+") + 1 :]
+            if block[:1] != b"+":
                 continue
             block, _, _ = block.partition(b"\n\\")  # git's remark on the end of the file
-            added = block.split(b"\n")
-            total += len(added)
-            function = self._name(function_name(head.partition(b" @@")[2]))
-            for start in range(0, len(added), PIECE_LINES):
-                self.pieces.extend((commit, function, path_number))
-                found = dict.fromkeys(findall(b"\n".join(added[start : start + PIECE_LINES])))  # each once, in order
-                words.extend(map(number_of, found))
+            blocks.append(block)
+            count = block.count(b"\n") + 1
+            total += count
+            function = self._functions[head.partition(b" @@")[2]]
+            if count <= PIECE_LINES:
+                parts = [block]
+            else:
+                added = block.split(b"\n")
+                parts = [b"\n".join(added[start : start + PIECE_LINES]) for start in range(0, count, PIECE_LINES)]
+            for part in parts:
+                pieces.extend((commit, function, path_number))
+                words.extend(map(number_of, dict.fromkeys(findall(part))))  # each once, in order
                 starts.append(len(words))
-            bare = block.translate(None, _BLANKS).split(b"\n")
+        if blocks:
+            bare = b"\n".join(blocks).translate(None, _BLANKS).split(b"\n")
             keys = [crc32(line) << 16 | (len(line) & 0xFFFF) for line in bare if len(line) > SHORTEST_LINE]
             self.line_keys.extend(keys)
             self.line_commits.extend(array("I", (commit,)) * len(keys))

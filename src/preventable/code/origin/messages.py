@@ -23,10 +23,9 @@ _COMMON = (
 STOPWORDS = frozenset(_COMMON.split())
 _REFACTORING = re.compile(
     r"\b(mov|renam|re-?indent|clean|style|reformat|whitespace|comment|typo|spell|copyright|refactor|unif|split|"
-    r"const|tidy|remove|deprecat|warning|lint|nit)",
-    re.IGNORECASE,
+    r"const|tidy|remove|deprecat|warning|lint|nit)"
 )
-_FEATURE = re.compile(r"\b(add|introduc|support|implement|initial|new)", re.IGNORECASE)
+_FEATURE = re.compile(r"\b(add|introduc|support|implement|initial|new)")
 _NAMED = re.compile(
     r"(?:fixes:|revert\w*|regress\w*|introduc\w*|since|broke\w*|caused|bisect\w*)[^\n]{0,30}?\b([0-9a-f]{7,40})\b",
     re.IGNORECASE,
@@ -78,25 +77,19 @@ class Messages:
     """
 
     def __init__(self, repository: Repository, commits: Commits, revision: str, titles: Iterable[str] = ()) -> None:
-        output = repository.run(
-            "rev-list",
-            "--topo-order",
-            "--reverse",
-            "--no-commit-header",
-            "--format=%H%n%B%x00",
-            revision,
-            "--",
-        )
+        output = repository.run("rev-list", "--no-commit-header", "--format=%H%n%B%x00", revision, "--")
         found: dict[str, str] = {}
         for record in output.decode("utf-8", "replace").split("\0"):
             commit, _, text = record.lstrip("\n").partition("\n")
             found[commit] = text
         self.texts: Sequence[str] = [found.get(commits.id(i), "") for i in range(len(commits))]
-        subjects = [text.partition("\n")[0] for text in self.texts]
-        self.refactoring: npt.NDArray[np.bool_] = np.array([bool(_REFACTORING.search(s)) for s in subjects])
-        self.feature: npt.NDArray[np.bool_] = np.array([bool(_FEATURE.search(t)) for t in self.texts])
+        lower = [text.lower() for text in self.texts]
+        self.refactoring: npt.NDArray[np.bool_] = np.array(
+            [bool(_REFACTORING.search(t.partition("\n")[0])) for t in lower]
+        )
+        self.feature: npt.NDArray[np.bool_] = np.array([bool(_FEATURE.search(t)) for t in lower])
         words = frozenset(word for title in titles for word in prose_words(title))
         self.by_word: dict[str, list[int]] = {word: [] for word in sorted(words)}
-        for index, text in enumerate(self.texts):
-            for word in words.intersection(WORD.findall(text.lower())):
+        for index, text in enumerate(lower):
+            for word in words.intersection(WORD.findall(text)):
                 self.by_word[word].append(index)
