@@ -25,8 +25,8 @@ from pathlib import Path
 ROUNDS = int(os.environ.get("PREVENTABLE_BENCH_ROUNDS", "3"))
 PYDRILLER_COMMITS = 2000
 THESEUS_SECONDS = float(os.environ.get("PREVENTABLE_BENCH_SECONDS", "120"))
-INTERVALS = {"quarter": "7889400", "month": "2629800"}
-"""Seconds between two snapshots of git-of-theseus."""
+INTERVALS = {"quarter": 7_889_400, "month": 2_629_800, "week": 604_800}
+"""Seconds between two snapshots of git-of-theseus; a week is its default."""
 
 Row = dict[str, object]
 
@@ -116,14 +116,16 @@ def _pydriller(path: str, ours: float, commits: int) -> Row:
     return _row(name, float(seconds) / int(count) * commits / ours, 20.0)
 
 
-def _theseus(path: str, every: str, ours: float) -> Row:
-    """git-of-theseus with as many snapshots for some time; scaled by its own count of pairs of commit and file.
+def _theseus(path: str, every: str, ours: str, seconds_of_ours: float) -> Row:
+    """git-of-theseus for some time; scaled by its own count of pairs of commit and file.
+
+    A line has one age for it, that of its last touch; so ours is the run for that age.
 
     Its first minutes go to the oldest commits, which had few files and short histories, and the time that it takes
     to list commits and entries is scaled too. Both errors are small beside each other.
     """
     name = (
-        f"lineage, both ages, every {every}: times faster than git-of-theseus "
+        f"lineage, last touched, every {ours}: times faster than git-of-theseus every {every} "
         f"({THESEUS_SECONDS:.0f} s, scaled by its own count)"
     )
     program = Path(sys.executable).with_name("git-of-theseus-analyze")
@@ -137,7 +139,7 @@ def _theseus(path: str, every: str, ours: float) -> Row:
                 "--outdir",
                 out,
                 "--interval",
-                INTERVALS[every],
+                str(INTERVALS[every]),
                 "--procs",
                 "2",
                 "--branch",
@@ -159,7 +161,7 @@ def _theseus(path: str, every: str, ours: float) -> Row:
         counts = re.findall(rb"Entries Processed[^\r\n]*?(\d+)/(\d+) \[", log.read())
     if not counts or not int(counts[-1][0]):
         return _skipped(name, "it had not begun to blame when the time was over")
-    return _row(name, seconds * int(counts[-1][1]) / int(counts[-1][0]) / ours, 200.0)
+    return _row(name, seconds * int(counts[-1][1]) / int(counts[-1][0]) / seconds_of_ours, 200.0)
 
 
 def _skipped(name: str, why: str) -> Row:
@@ -193,7 +195,7 @@ def run(repository: str | None = None) -> list[Row]:
             "git log": ["git", "log", "--no-merges", "-p", "-U0"],
             "last touched": [*ours, "--age", "last-touched"],
             "both ages": ours,
-            "every month": [*ours, "--snapshots", "month"],
+            "every month": [*ours, "--age", "last-touched", "--snapshots", "month"],
         }
         for _ in range(ROUNDS):
             for name, command in commands.items():
@@ -237,7 +239,11 @@ def run(repository: str | None = None) -> list[Row]:
         ["git", "rev-list", "--count", "HEAD"], cwd=path, stdout=subprocess.PIPE, text=True, check=True
     )
     rows.append(_pydriller(path, best["both ages"], int(count.stdout)))
-    rows += [_theseus(path, "quarter", best["both ages"]), _theseus(path, "month", best["every month"])]
+    rows += [
+        _theseus(path, "quarter", "quarter", best["last touched"]),
+        _theseus(path, "month", "month", best["every month"]),
+        _theseus(path, "week", "quarter", best["last touched"]),
+    ]
     return rows
 
 

@@ -142,6 +142,35 @@ def test_a_file_split_in_two_keeps_its_lines_in_both(repo: Repo) -> None:
     assert sum(c["added"] - c["removed"] for c in churn) == 77
 
 
+def blamed(repo: Repo, *names: str) -> dict[str, int]:
+    """Lines of some files by the author date that git blame gives them."""
+    dates = [
+        line.removeprefix("author-time ")
+        for name in names
+        for line in repo.git("blame", "--line-porcelain", "HEAD", "--", name).splitlines()
+        if line.startswith("author-time ")
+    ]
+    return {date: dates.count(date) for date in dates}
+
+
+@pytest.mark.parametrize("renamed", [False, True])
+def test_a_file_that_became_a_link_or_was_one_is_no_ancestor_and_no_heir(repo: Repo, renamed: bool) -> None:
+    lines = [f"line number {n}\n" for n in range(40)]
+    other = [f"something else {n}\n" for n in range(40)]
+    repo.commit({"a.c": "".join(lines), "old.c": "".join(other)}, Q1)
+    (repo.path / "link.c").symlink_to("a.c")
+    repo.commit({}, Q2)
+    (repo.path / "a.c").unlink()
+    (repo.path / "a.c").symlink_to("copy.c")
+    (repo.path / "link.c").unlink()
+    moved: dict[str, str | bytes | None] = {"old.c": None, "new.c": "".join(other), "part.c": "".join(other[:30])}
+    repo.commit({"copy.c": "".join(lines), "link.c": "".join(other), **(moved if renamed else {})}, Q3)
+    names = ["copy.c", "link.c", *(["new.c", "part.c"] if renamed else ["old.c"])]
+    by_date = blamed(repo, *names)
+    assert len(by_date) == 2
+    assert sorted(cohorts(lineage(repo.path), "2020-Q3").values()) == sorted(by_date.values())
+
+
 def test_not_a_repository_and_no_commits_are_errors_with_a_hint(repo: Repo, tmp_path: Path) -> None:
     assert "no commits" in lineage(repo.path, status=3)
     (tmp_path / "plain").mkdir()

@@ -26,7 +26,7 @@ from preventable.code.history.replay import Replay
 from preventable.code.history.tree import BinaryFile, FileLines, Paths, Tree
 from preventable.records import METHOD_VERSION
 
-VERSION = f"3 {METHOD_VERSION} {sys.byteorder}"
+VERSION = f"4 {METHOD_VERSION} {sys.byteorder}"
 EVERY_SECONDS = 10.0
 
 _Lines = tuple[int, int] | int

@@ -49,12 +49,23 @@ class Follower:
         self._new: list[tuple[int, bytes, bytes]] = []
         self._renamed = False
         self._added = False
+        self._link: bytes | None = None
+        """The link that the commit took away last."""
         self._waiting: list[_Waiting] = []
 
     def look(self, commit: bytes, section: bytes, change: Change, at: int) -> None:
         """Note a file that is lost or new; ``change`` is about to become number ``at`` of its commit's."""
         path, old, edits, _, blobs, kind = change
-        if path == old or kind != FILE:
+        if path == old:
+            return
+        if kind != FILE:
+            # A file that became a link, or the other way round, is neither lost nor new to git. Its two halves come
+            # one after the other.
+            if path is not None and self._lost and self._lost[-1][1] == path:
+                self._lost.pop()
+            self._link = old if path is None else None
+            return
+        if path is not None and path == self._link:
             return
         found = _BLOBS.search(section)
         if old is not None:
@@ -80,6 +91,7 @@ class Follower:
                 self.skipped.append(commit)
         self._lost, self._new = [], []
         self._renamed = self._added = False
+        self._link = None
 
     def resolve(self, *, whitespace: bool) -> None:
         """Give the noted new files their ancestors; they are then looked at for whitespace too."""
