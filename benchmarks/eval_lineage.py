@@ -83,7 +83,12 @@ def replayed(
     commits = read_commits(repository)
     replay = Replay(repository, commits, exact=exact, ignored=ignored)
     tree = replay.run()
-    return sorted(tree.files()), [commits.id(i) for i in range(len(commits))], replay
+    ids = [commits.id(i) for i in range(len(commits))]
+    listed = git(path, "ls-tree", "-r", "-z", ids[-1]).split(b"\0")
+    names = {line.partition(b"\t")[2] for line in listed if line.startswith(b"100")}
+    here = {tree.paths.names[number] for number, _ in tree.items()}
+    assert names == here, f"files that differ from those of git: {sorted(names ^ here)[:5]}"
+    return sorted(tree.files()), ids, replay
 
 
 def generated(count: int, first: int = 0, ignored: int = 0) -> int:

@@ -174,4 +174,4 @@ class Generator:
 def blame(directory: Path, path: bytes, *options: str, revision: str = "HEAD") -> list[str]:
     """The commit that ``git blame`` names for every line of a file."""
     out = git(directory, "blame", "--porcelain", *options, revision, "--", os.fsdecode(path))
-    return [commit.decode() for commit in re.findall(rb"^([0-9a-f]{40}) \d+ \d+", out, re.MULTILINE)]
+    return [commit.decode() for commit in re.findall(rb"^([0-9a-f]{40,64}) \d+ \d+", out, re.MULTILINE)]

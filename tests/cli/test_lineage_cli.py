@@ -171,6 +171,81 @@ def test_a_file_that_became_a_link_or_was_one_is_no_ancestor_and_no_heir(repo: R
     assert sorted(cohorts(lineage(repo.path), "2020-Q3").values()) == sorted(by_date.values())
 
 
+def test_a_file_renamed_in_a_merge_keeps_its_lines(repo: Repo) -> None:
+    lines = "".join(f"line {n}\n" for n in range(30))
+    repo.commit({"x.c": lines, "k.c": "0\n"}, Q1)
+    repo.git("checkout", "-q", "-b", "side")
+    repo.commit({"s.c": "s\n"}, Q2)
+    repo.git("checkout", "-q", "main")
+    repo.commit({"k.c": "0\nm\n"}, Q2)
+    repo.git("merge", "-q", "--no-commit", "--no-ff", "side")
+    repo.git("mv", "x.c", "y.c")
+    repo.commit({}, Q3)
+    result = lineage(repo.path)
+    assert result["snapshots"][-1]["files"] == 3
+    assert cohorts(result, "2020-Q3") == {"2020-Q1": 31, "2020-Q2": 2}
+
+
+def test_a_merge_that_is_one_parents_file_by_another_name_is_that_parents(repo: Repo) -> None:
+    lines = [f"line {n}\n" for n in range(30)]
+    both = [*lines[:20], "same on both sides\n", *lines[21:]]
+    repo.commit({"x.c": "".join(lines)}, Q1)
+    repo.git("checkout", "-q", "-b", "side")
+    repo.commit({"x.c": "".join(["side\n", *both[1:]])}, Q2)
+    repo.git("checkout", "-q", "main")
+    repo.commit({"x.c": None, "y.c": "".join([*both[:3], "main\n", *both[4:]])}, Q3)
+    repo.git("merge", "-q", "--no-commit", "-s", "ours", "side")
+    repo.commit({"y.c": "".join(["side\n", *both[1:]])}, "2020-10-05T00:00:00Z")
+    assert set(blamed(repo, "y.c").values()) == {2, 28}
+    assert cohorts(lineage(repo.path), "2020-Q4") == {"2020-Q1": 28, "2020-Q2": 2}
+
+
+def test_a_split_file_of_an_odd_name_keeps_its_lines_in_both(repo: Repo) -> None:
+    lines = [f"line number {n}\n" for n in range(40)]
+    repo.commit({'q"x\\.c': "".join(lines)}, Q1)
+    repo.commit({'q"x\\.c': None, "b.c": "".join([*lines[:36], "a\n"]), "c.c": "".join(["z\n", *lines[2:]])}, Q3)
+    assert cohorts(lineage(repo.path), "2020-Q3") == {"2020-Q1": 74, "2020-Q3": 2}
+
+
+def test_links_and_submodules_that_move_have_no_lines(repo: Repo) -> None:
+    head = repo.commit({"a.c": "1\n2\n"}, Q1)
+    (repo.path / "l1").symlink_to("a.c")
+    repo.git("add", "-A")
+    repo.git("update-index", "--add", "--cacheinfo", f"160000,{head},sub")
+    repo.git("commit", "-q", "-m", "add", date=Q2)
+    repo.git("mv", "l1", "l2")
+    repo.git("update-index", "--force-remove", "sub")
+    repo.git("update-index", "--add", "--cacheinfo", f"160000,{head},other")
+    repo.git("commit", "-q", "-m", "move", date=Q3)
+    result = lineage(repo.path)
+    assert result["snapshots"][-1]["files"] == 1
+    assert cohorts(result, "2020-Q3") == {"2020-Q1": 2}
+
+
+def test_a_file_that_a_merge_turns_into_a_link_has_no_lines(repo: Repo) -> None:
+    repo.commit({"x.c": "1\n2\n3\n", "k.c": "0\n"}, Q1)
+    repo.git("checkout", "-q", "-b", "side")
+    repo.commit({"s.c": "s\n"}, Q2)
+    repo.git("checkout", "-q", "main")
+    repo.commit({"m.c": "m\n"}, Q2)
+    repo.git("merge", "-q", "--no-commit", "--no-ff", "side")
+    (repo.path / "x.c").unlink()
+    (repo.path / "x.c").symlink_to("k.c")
+    repo.commit({}, Q3)
+    result = lineage(repo.path)
+    assert result["snapshots"][-1]["files"] == 3
+    assert cohorts(result, "2020-Q3") == {"2020-Q1": 1, "2020-Q2": 2}
+
+
+def test_a_work_tree_of_a_shallow_clone_is_shallow(repo: Repo, tmp_path: Path) -> None:
+    for number, date in enumerate((Q1, Q2, Q3)):
+        repo.commit({"a.c": "".join(f"{n}\n" for n in range(number + 1))}, date)
+    repo.git("clone", "-q", "--depth", "2", f"file://{repo.path}", str(tmp_path / "shallow"))
+    repo.git("-C", str(tmp_path / "shallow"), "worktree", "add", "-q", str(tmp_path / "work"))
+    result = lineage(tmp_path / "work", status=1)
+    assert cohorts(result, "2020-Q3") == {"unknown": 2, "2020-Q3": 1}
+
+
 def test_not_a_repository_and_no_commits_are_errors_with_a_hint(repo: Repo, tmp_path: Path) -> None:
     assert "no commits" in lineage(repo.path, status=3)
     (tmp_path / "plain").mkdir()

@@ -14,7 +14,7 @@ FOLLOW = ("diff-tree", "--stdin", "-r", "-p", "-U0", "-M", "-l1000", "--diff-fil
 FOLLOWED_PAIRS = 20_000
 """Lost times new files of one commit beyond which only git's own renames are followed."""
 _BLOBS = re.compile(rb"\nindex ([0-9a-f]+)\.\.([0-9a-f]+)")
-_SOURCE = re.compile(rb"\nrename from (\d+)/")
+_SOURCE = re.compile(rb'\nrename from "?(\d+)/')
 
 
 @dataclass

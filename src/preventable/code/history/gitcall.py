@@ -155,10 +155,15 @@ class Repository:
 
     def shallow_commits(self) -> frozenset[str]:
         """Commits whose parents were cut off by ``git clone --depth``."""
-        file = Path(self.git_dir) / "shallow"
+        file = self._own_file("shallow")
         if not file.exists():
             return frozenset()
         return frozenset(file.read_text(encoding="ascii").split())
+
+    def _own_file(self, name: str) -> Path:
+        """A file of git's own; work trees share it with the repository that they belong to."""
+        found = self.run("rev-parse", "--path-format=absolute", "--git-path", name)
+        return Path(found.decode("utf-8", "surrogateescape").removesuffix("\n"))
 
     def is_partial(self) -> bool:
         """Whether objects may be missing here (``git clone --filter``)."""
@@ -187,7 +192,7 @@ class Repository:
     def replaced(self) -> int:
         """Number of replace refs and grafts, which change the history that git shows."""
         replaced = len(self.run("replace", "--list").split())
-        grafts = Path(self.git_dir) / "info" / "grafts"
+        grafts = self._own_file("info/grafts")
         if grafts.exists():
             replaced += sum(
                 1 for line in grafts.read_bytes().splitlines() if line.strip() and not line.startswith(b"#")

@@ -279,7 +279,9 @@ class Replay:
                 if churn and edits:
                     churn(index, path, edits[2], 0)
             elif not edits:
-                after = before if before is not None else self._unknown(index, path)
+                if before is None:
+                    continue  # a link or a submodule that only moved: git does not print what it is
+                after = before
             else:
                 if isinstance(before, BinaryFile):
                     before = self._as_text(before)

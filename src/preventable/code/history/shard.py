@@ -29,7 +29,7 @@ from preventable.code.history.binaries import Binaries
 from preventable.code.history.diffparse import FILE, Change, Weave, parse_change
 from preventable.code.history.following import Follower
 from preventable.code.history.gitcall import Repository
-from preventable.code.history.merges import COMBINED, RAW, MergeReader, RawMerges, compared, weaving
+from preventable.code.history.merges import COMBINED, RAW, MergeReader, RawMerges, compared, weaving, whole
 from preventable.code.history.respacing import Respacer
 from preventable.code.history.scratch import Scratch
 from preventable.code.history.sections import Lookahead, Sections
@@ -197,9 +197,10 @@ def _merge_reader(
 ) -> MergeReader:
     lines = [b"%b %b\n" % (merge, parent) for merge in merges for parent in compared(parents[merge])]
     raw = RawMerges(io.BytesIO(repository.run(*RAW, stdin=b"".join(lines))))
-    renames = weaving(repository, merges)
-    combined = _combined(repository, merges, renames)
-    return MergeReader(raw, combined, _combined(repository, merges, renames, "-w") if whitespace else None)
+    woven = weaving(repository, merges)
+    renames = {merge: any(b"A" in unlike.status for unlike in paths.values()) for merge, paths in woven.items()}
+    spaced = _combined(repository, merges, renames, "-w") if whitespace else None
+    return MergeReader(raw, _combined(repository, merges, renames), spaced, whole(repository, woven, parents))
 
 
 def _combined(
