@@ -9,12 +9,14 @@ import click
 import msgspec
 
 from preventable.cli import output
+from preventable.cli.audited import warn_of_audit
 from preventable.cli.feeds import evidence_of, feed_options, filter_options, filters_of, open_case, warn_of_rows
 from preventable.errors import FormatError, UsageError
 from preventable.report.bundle import results_document, write_report
 from preventable.report.model import Section
 from preventable.report.sections.registry import included_section
 from preventable.studies.assessment import Assessment, assess
+from preventable.studies.audit import read_merged
 
 
 @click.command("assess")
@@ -70,7 +72,8 @@ def command(
     Writes index.html, report.md, summary.txt, results.json and the tables (CSV, Parquet) to --out,
     and prints the summary. The evidence store lies in --out unless --store names another place.
 
-    Exit status 1: some records could not be read; they are counted and listed.
+    Exit status 1: some records could not be read (they are counted and listed), or some of the audit do not fit or
+    are not settled.
 
     \b
     Example: preventable assess --advisories vulns/ --out report
@@ -80,6 +83,8 @@ def command(
     values["store"] = values["store"] or out / "evidence"
     documents = [_saved(file) for file in includes]
     evidence = evidence_of(case, path=path, quiet=quiet, **values)
+    audited = read_merged(audit, case.taxonomy) if audit else []
+    doubtful = warn_of_audit(evidence, audited, audit, quiet=quiet)
     assessment = assess(
         evidence,
         case.taxonomy,
@@ -92,7 +97,7 @@ def command(
         audit=audit,
     )
     finish(assessment, case.taxonomy, out, fmt, quiet=quiet, included=[included_section(d) for d in documents])
-    if warn_of_rows(evidence, quiet=quiet):
+    if warn_of_rows(evidence, quiet=quiet) or doubtful:
         raise click.exceptions.Exit(1)
 
 

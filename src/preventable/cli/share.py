@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from preventable.cli import output
+from preventable.cli.audited import warn_of_audit
 from preventable.cli.feeds import evidence_of, feed_options, filter_options, filters_of, open_case, warn_of_rows
 from preventable.errors import UsageError
 from preventable.studies.corrected import NO_AUDIT, corrected_share, fitting_audit, side_by_side
@@ -16,7 +17,7 @@ from preventable.studies.population import ALL, select
 from preventable.studies.share import ShareRow, share
 
 COLUMNS = ("methodology", "period", "component", "count", "total", "unknown", "share", "low", "high", "estimator")
-BESIDE = ("corrected", "corrected_low", "corrected_high", "audit_only", "audited")
+BESIDE = ("corrected", "corrected_low", "corrected_high", "audit_only", "audited", "reader_kind")
 """What an audit adds, to be read beside them; CSV keeps to ``COLUMNS``, JSON has all members."""
 
 
@@ -44,7 +45,9 @@ def command(
 
     `total` includes records of unknown class; pooled rows say `all`. Without --advisories the embedded facts about
     Linux are used. `share` is what the labels say; `corrected` and `audit_only` stand beside it where a random
-    sample of these records was read (for Linux: built in, read by models).
+    sample of these records was read (for Linux: built in, read by models), in all formats but csv.
+
+    Exit status 1: some records could not be read, or some of the audit do not fit or are not settled.
 
     \b
     Example: preventable share --advisories vulns/ --period all --format json
@@ -89,5 +92,6 @@ def command(
         withdrawn=population.withdrawn,
         without_severity=population.without_severity,
     )
-    if warn_of_rows(evidence, quiet=quiet):
+    doubtful = warn_of_audit(evidence, audited, audit, quiet=quiet)
+    if warn_of_rows(evidence, quiet=quiet) or doubtful:
         raise click.exceptions.Exit(1)

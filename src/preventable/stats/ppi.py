@@ -24,6 +24,8 @@ SMALL = 100
 """Nor do fewer audited records than this carry enough disagreements to trust the correction."""
 LARGEST_TAU = 0.5
 """Corrections of shares cannot differ by more between strata."""
+BORROWED = 10
+"""The variance over all strata counts for so many audited records in the variance of each."""
 _PSEUDO_ERRORS = 0.5
 """Variance of one imagined disagreement: an audit that shows none does not prove that there are none."""
 
@@ -98,7 +100,7 @@ def ppi_share(
     _check_level(level)
     n = len(y)
     count = int(y.sum())
-    if n < SMALL or min(count, n - count) < FEW or len(rest) == 0:
+    if _too_few(y) or len(rest) == 0:
         return clopper_pearson(count, n, level=level)
     value, low, high = ppi_interval(_moments(y, f, rest), level)
     return Estimate(float(value), float(low), float(high), count, n, "ppi++", level)
@@ -125,13 +127,18 @@ def ppi_strata(
 ) -> list[Pooled]:
     """Shares per stratum (year) with partial pooling of the correction.
 
-    In stratum s the correction d_s = mean(y - l f) has variance v_s = v / n_s. Over strata d_s ~ N(d, tau²), flat
+    In stratum s the correction d_s = mean(y - l f) has variance v_s = (SS_s + k v) / (n_s - 1 + k) / n_s: the stratum's
+    own squares, with the variance v over all strata counting for k = 10 records. Over strata d_s ~ N(d, tau²), flat
     priors on d and on tau in [0, 0.5]. Given tau the shrunk correction is w_s d_s + (1 - w_s) d with
     w_s = tau² / (tau² + v_s); it is averaged over tau's posterior, whose spread enters the variance.
     theta_s = l mean_s(f) + that, and the sampling of f is added.
 
     A stratum without an audited record borrows everything (own_weight 0). All records of a stratum enter mean_s(f),
-    audited or not.
+    audited or not. With fewer than five audited records on either side, or fewer than 100 in all, each stratum's audit
+    alone speaks, as in ``ppi_share``; a stratum without any then has the interval 0 to 1.
+
+    The intervals hold on average over strata; one whose share lies far from all others' is drawn to them, and its own
+    may cover less (docs/prevalence.md has figures).
 
     Args:
         strata: of the audited records, shape (n,).
@@ -151,17 +158,17 @@ def ppi_strata(
     _check_level(level)
     if len(strata) != len(y) or len(other_strata) != len(rest):
         raise StatisticsInputError("as many strata as records are needed", field="strata")
-    _, _, power = _point(_moments(y, f, rest if len(rest) else f))
-    tuned = float(power)
-    residual = y - tuned * f
-    # One imagined disagreement, as in ``ppi_interval``.
-    noise = float(residual.var(ddof=1)) + _PSEUDO_ERRORS / len(y)
     own, others = np.array(strata), np.array(other_strata)
     names = sorted({*strata, *other_strata})
     sizes = np.array([(own == s).sum() for s in names], dtype=np.float64)
+    if _too_few(y):
+        return [_alone(s, y[own == s], int((others == s).sum()), float(y.mean()), level) for s in names]
+    _, _, power = _point(_moments(y, f, rest if len(rest) else f))
+    tuned = float(power)
+    residual = y - tuned * f
     seen = sizes > 0
     corrections = np.array([residual[own == s].mean() if (own == s).any() else 0.0 for s in names])
-    noises = np.where(seen, noise / np.maximum(sizes, 1), np.inf)
+    noises = np.array([_noise(residual[own == s], residual) if (own == s).any() else np.inf for s in names])
     means, variances, weights = _shrink(corrections, noises, seen)
     z = float(ndtri(0.5 + level / 2))
     pooled: list[Pooled] = []
@@ -187,6 +194,73 @@ def ppi_strata(
     return pooled
 
 
+def ppi_weighted(
+    audited_truth: Sequence[bool] | F64,
+    audited_prediction: Sequence[float] | F64,
+    strata: Sequence[str],
+    weights: Sequence[float] | F64,
+    other_prediction: Sequence[float] | F64,
+    *,
+    level: float = 0.95,
+) -> Estimate:
+    """Share of records that count, from an audit drawn by strata and predictions for all others.
+
+    theta = l mean_N(f) + sum over strata of W_s mean_s(y - l f),  W_s = sum of weights in s / sum of all weights
+    var = sum over strata of W_s² v_s + l² var_N(f) / N,  v_s as in ``ppi_strata``
+
+    l is tuned as in ``ppi_share``, on weighted moments; without other predictions it is 0 and the audit alone speaks.
+    The interval is Wilson's with the sample size at which a plain count would have that variance.
+
+    Args:
+        audited_truth: shape (n,), booleans, n >= 2.
+        audited_prediction: shape (n,), in [0, 1].
+        strata: shape (n,), of the draw.
+        weights: shape (n,), > 0: records that each audited one stands for.
+        other_prediction: shape (N,), in [0, 1], for the records that were not audited; may be empty.
+        level: confidence level in (0, 1).
+    Returns:
+        Estimate: ``method`` is ``ppi++, weighted`` or ``audit-only, weighted``; counts are the audit's, unweighted.
+    Raises:
+        StatisticsInputError: as ``ppi_share``, or strata or weights that do not fit.
+    Source: Cochran, Sampling Techniques, 3rd ed., section 5.3 (the stratified mean); arXiv:2311.01453.
+    Example:
+        >>> ppi_weighted([1, 1, 0, 0], [1, 1, 0, 0], ["a", "a", "b", "b"], [9, 9, 1, 1], []).value
+        0.9
+    """
+    y, f = _checked(audited_truth, audited_prediction)
+    rest = _predictions(other_prediction, "other_prediction")
+    _check_level(level)
+    w = np.asarray(weights, dtype=np.float64)
+    if len(strata) != len(y) or w.shape != y.shape:
+        raise StatisticsInputError("as many strata and weights as audited records are needed", field="strata")
+    if not (np.isfinite(w).all() and (w > 0).all()):
+        raise StatisticsInputError("weights must be positive numbers", field="weights")
+    w = w / w.sum()
+    n, power = len(y), 0.0
+    if len(rest):
+        everything = np.concatenate([f, rest])
+        mean_y, mean_f = w @ y, w @ f
+        covariance = float(w @ ((y - mean_y) * (f - mean_f)))
+        power = float(np.clip(covariance / max((1 + n / len(rest)) * float(everything.var()), 1e-12), 0.0, 1.0))
+    residual = y - power * f
+    own = np.array(strata)
+    value, variance = 0.0, 0.0
+    for name in sorted(set(strata)):
+        members = own == name
+        share = float(w[members].sum())
+        value += float(w[members] @ residual[members])
+        variance += share**2 * _noise(residual[members], residual)
+    if len(rest):
+        value += power * float(everything.mean())
+        variance += power**2 * float(everything.var()) / len(everything)
+    value = min(max(value, 0.0), 1.0)
+    inside = min(max(value, 0.5 / n), 1 - 0.5 / n)
+    effective = inside * (1 - inside) / (variance + _PSEUDO_ERRORS / n**2)
+    low, high = _wilson(np.asarray(value), np.asarray(effective), level)
+    method = "ppi++, weighted" if len(rest) else "audit-only, weighted"
+    return Estimate(value, min(float(low), value), max(float(high), value), float(y.sum()), float(n), method, level)
+
+
 def clopper_pearson(count: int, total: int, *, level: float = 0.95) -> Estimate:
     """Exact interval of a proportion; covers at least ``level`` whatever the truth.
 
@@ -204,6 +278,26 @@ def clopper_pearson(count: int, total: int, *, level: float = 0.95) -> Estimate:
     low = 0.0 if count == 0 else float(betaincinv(count, total - count + 1, tail))
     high = 1.0 if count == total else float(betaincinv(count + 1, total - count, 1 - tail))
     return Estimate(float(count / total), float(low), float(high), int(count), int(total), "audit-only, exact", level)
+
+
+def _too_few(y: F64) -> bool:
+    """Whether the audit alone must speak."""
+    count = int(y.sum())
+    return len(y) < SMALL or min(count, len(y) - count) < FEW
+
+
+def _noise(own: F64, everything: F64) -> float:
+    """Variance of the mean of a stratum's residuals, and one imagined disagreement over all."""
+    overall = float(everything.var(ddof=1)) + _PSEUDO_ERRORS / len(everything)
+    squares = float(((own - own.mean()) ** 2).sum())
+    return (squares + BORROWED * overall) / (len(own) - 1 + BORROWED) / len(own)
+
+
+def _alone(name: str, y: F64, others: int, overall: float, level: float) -> Pooled:
+    """A stratum by its own audited records alone."""
+    if len(y):
+        return Pooled(name, clopper_pearson(int(y.sum()), len(y), level=level), len(y), others + len(y), 1.0)
+    return Pooled(name, Estimate(overall, 0.0, 1.0, 0.0, 0.0, "no audited record", level), 0, others, 0.0)
 
 
 def _point(m: Moments) -> tuple[F64, F64, F64]:

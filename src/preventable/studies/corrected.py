@@ -10,13 +10,18 @@ import msgspec
 import numpy as np
 import polars as pl
 
+from preventable.errors import InputError
+from preventable.evidence.tables import Evidence
 from preventable.records import Estimate
-from preventable.stats.ppi import SMALL, ppi_share, ppi_strata
+from preventable.stats.ppi import F64, SMALL, ppi_share, ppi_strata, ppi_weighted
 from preventable.stats.prevalence import wilson
 from preventable.studies.audit import Audited, read_merged
 from preventable.studies.population import ALL, Period, Population, admitted_column, counted_column, period_column
 from preventable.studies.share import default_cwes
-from preventable.taxonomy.loader import Taxonomy
+from preventable.taxonomy.loader import UNKNOWN, Taxonomy
+
+FRAME = "kernel_cna"
+"""The feed from which the built-in audit was drawn."""
 
 
 class CorrectedRow(msgspec.Struct, frozen=True):
@@ -45,12 +50,14 @@ def corrected_share(
 ) -> list[CorrectedRow]:
     """Raw, corrected and audit-only share, pooled and per period.
 
-    Pooled: PPI++ on the audited records of the population. Per period: the correction is partially pooled
-    (``stats.ppi.ppi_strata``). Within the records that the filters leave, a simple random sample stays one.
+    Pooled: PPI++ on the audited records of the population, weighted where the sample was drawn by strata. Per period:
+    the correction is partially pooled (``stats.ppi.ppi_strata``). Within the records that the filters leave, a simple
+    random sample stays one; so does one by strata within the periods, if all of its records there have one weight, else
+    periods have no correction.
 
     Args:
         population: the records.
-        audit: a simple random sample of a frame that contains the population; rows without a final class are left out.
+        audit: a random sample of a frame that contains the population; rows without a final class are left out.
         taxonomy: methodologies and classes.
         methodologies: ids; all when not given.
         period: length of a period.
@@ -59,7 +66,8 @@ def corrected_share(
         Rows in order of methodology and period; none when fewer than two records of the population were audited.
     Assumes: the audited records were drawn at random from records like these, blind to the labels.
     """
-    final = {a.id: a.final for a in audit if a.final}
+    settled = {a.id: a for a in audit if a.final}
+    final = {name: a.final for name, a in settled.items()}
     kinds = ", ".join(sorted({a.reader_kind for a in audit}))
     rows: list[CorrectedRow] = []
     for name in methodologies or taxonomy.methodologies:
@@ -78,19 +86,12 @@ def corrected_share(
         truth = np.array(
             [float(methodology.counts(final[i], taxonomy.cwe_of(final[i], None))) for i in ids if i in final]
         )
+        here = [settled[i] for i in ids if i in settled]
+        corrected, alone = _pooled(here, truth, f[audited], f[~audited], level)
         rows.append(
-            CorrectedRow(
-                name,
-                ALL,
-                wilson(int(f.sum()), len(f), level=level),
-                ppi_share(truth, f[audited], f[~audited], level=level),
-                wilson(int(truth.sum()), len(truth), level=level),
-                len(truth),
-                1.0,
-                kinds,
-            )
+            CorrectedRow(name, ALL, wilson(int(f.sum()), len(f), level=level), corrected, alone, len(truth), 1.0, kinds)
         )
-        if period == ALL:
+        if period == ALL or not _one_weight_each([p for p, a in zip(periods, audited, strict=True) if a], here):
             continue
         inside = [p for p, a in zip(periods, audited, strict=True) if a]
         outside = [p for p, a in zip(periods, audited, strict=True) if not a]
@@ -110,6 +111,46 @@ def corrected_share(
                 )
             )
     return rows
+
+
+def _pooled(here: Sequence[Audited], truth: F64, f: F64, rest: F64, level: float) -> tuple[Estimate, Estimate]:
+    """The corrected share of all records, and that of the audit alone."""
+    if not any(a.weight for a in here):
+        return ppi_share(truth, f, rest, level=level), wilson(int(truth.sum()), len(truth), level=level)
+    strata, weights = [a.stratum for a in here], [a.weight or 1.0 for a in here]
+    alone = ppi_weighted(truth, f, strata, weights, [], level=level)
+    return ppi_weighted(truth, f, strata, weights, rest, level=level) if len(rest) else alone, alone
+
+
+def _one_weight_each(periods: Sequence[str], here: Sequence[Audited]) -> bool:
+    """Whether the audited records of each period stand for as many records as one another."""
+    return len(set(periods)) == len({(p, a.weight) for p, a in zip(periods, here, strict=True)})
+
+
+def audit_remarks(evidence: Evidence, audit: Sequence[Audited], file: Path) -> list[str]:
+    """What makes an audit table speak for these records less well than it could; empty where nothing does.
+
+    Raises:
+        InputError: none of its ids is among the records.
+    """
+    known = set(evidence.advisories["id"])
+    missing = [a.id for a in audit if a.id not in known]
+    if len(missing) == len(audit):
+        raise InputError(
+            f"none of its {len(audit):,} ids is among the {len(known):,} records",
+            file=str(file), hint="Was the sample drawn from these records?",
+        )  # fmt: skip
+    said = []
+    if missing:
+        said.append(f"{len(missing):,} of {len(audit):,} audited ids are not among these records, such as {missing[0]}")
+    if unsettled := sum(not a.final for a in audit):
+        said.append(
+            f"{unsettled:,} of {len(audit):,} audited records are not settled and left out: "
+            "the corrected and the audit's own share are biased if they differ from the others"
+        )
+    if unknown := sum(a.final == UNKNOWN for a in audit):
+        said.append(f"{unknown:,} audited records were read as {UNKNOWN} and count as no memory-safety fault")
+    return said
 
 
 def side_by_side(rows: Sequence[CorrectedRow]) -> dict[tuple[str, str], dict[str, object]]:
@@ -138,13 +179,16 @@ NO_AUDIT: dict[str, object] = {
 
 
 def fitting_audit(population: Population, taxonomy: Taxonomy, given: Path | None) -> list[Audited]:
-    """The audit to use: the one given, else the built-in one of Linux where at least 100 of its records are here.
+    """The audit to use: the one given, else the built-in one of Linux where all records are the kernel's own and at
+    least 100 of its ids are here.
 
     Raises:
         InputError: the given file cannot be read. FormatError: it is not an audit table.
     """
     if given is not None:
         return read_merged(given, taxonomy)
+    if not population.records["feed"].is_in([FRAME]).all():
+        return []
     built_in = read_merged(Path(str(files("preventable.data"))) / "audit" / "linux.csv", taxonomy)
     here = set(population.records["id"].to_list())
     return built_in if sum(a.id in here for a in built_in) >= SMALL else []

@@ -5,7 +5,7 @@ import pytest
 
 from preventable.errors import StatisticsInputError
 from preventable.records import Estimate, NotAvailable
-from preventable.stats.ppi import clopper_pearson, ppi_share, ppi_strata
+from preventable.stats.ppi import clopper_pearson, ppi_share, ppi_strata, ppi_weighted
 from preventable.stats.prevalence import wilson
 from preventable.stats.rogan_gladen import rogan_gladen
 
@@ -84,28 +84,92 @@ def test_strata_keep_their_own_when_they_differ() -> None:
     assert found[1].estimate.value < 0.1
 
 
+HETEROGENEOUS = [
+    # shares of the years, sensitivity, specificity, audited, sizes of the years
+    ((0.3, 0.35, 0.4, 0.45), 0.9, 0.9, 300, (2000, 2000, 2000, 2000)),
+    ((0.02, 0.02, 0.02, 0.30), 0.7, 0.98, 1000, (2000, 2000, 2000, 2000)),
+    ((0.05, 0.10, 0.30, 0.60), 0.8, 0.97, 1000, (2000, 2000, 2000, 2000)),
+    ((0.02, 0.05, 0.10, 0.50), 0.9, 0.95, 420, (2000, 2000, 2000, 2000)),
+    ((0.2, 0.3, 0.4, 0.5, 0.6, 0.7), 0.85, 0.9, 420, (2000, 2000, 2000, 2000, 2000, 2000)),
+    ((0.1, 0.1, 0.1, 0.6), 0.6, 0.95, 420, (2400, 2400, 2960, 240)),
+]
+
+
 def test_coverage_of_partially_pooled_years() -> None:
-    """Years whose shares and error rates differ: 95% ± 3 over 400 repeats of four years."""
+    """Years that are alike and years that are not, 400 repeats each: 95% ± 2 on average; the floor is printed."""
     rng = np.random.default_rng(11)
-    hits = trials = 0
+    repeats = 400
+    every: list[float] = []
+    for shares, sensitivity, specificity, audited, sizes in HETEROGENEOUS:
+        hits = np.zeros(len(shares))
+        names = np.repeat([str(2020 + i) for i in range(len(shares))], sizes)
+        for _ in range(repeats):
+            y = rng.random(len(names)) < np.repeat(shares, sizes)
+            f = np.where(y, rng.random(len(y)) < sensitivity, rng.random(len(y)) > specificity).astype(float)
+            chosen = np.zeros(len(y), dtype=bool)
+            chosen[rng.choice(len(y), audited, replace=False)] = True
+            found = ppi_strata(
+                list(names[chosen]), y[chosen].astype(float), f[chosen], list(names[~chosen]), f[~chosen]
+            )
+            hits += [p.estimate.low <= share <= p.estimate.high for p, share in zip(found, shares, strict=True)]
+        print(f"\npartially pooled years {shares}, {audited} audited: {np.round(hits / repeats, 3)}")
+        every += list(hits / repeats)
+    print(f"average {np.mean(every):.4f}, floor {min(every):.4f}")
+    assert np.mean(every) == pytest.approx(0.95, abs=0.02)
+    assert min(every[:-1]) > 0.88  # the last year of the last case: 12 audited records, and far from all the others
+    assert every[-1] > 0.6
+
+
+def test_few_audited_records_leave_every_year_to_its_own() -> None:
+    y = np.array([0.0, 0.0, 1.0, 1.0])
+    found = ppi_strata(["a", "a", "b", "b"], y, y, ["a", "b", "c"], np.array([0.0, 1.0, 1.0]))
+    assert [p.estimate.method for p in found] == ["audit-only, exact", "audit-only, exact", "no audited record"]
+    assert (found[0].estimate.low, found[0].estimate.high) == (
+        clopper_pearson(0, 2).low,
+        clopper_pearson(0, 2).high,
+    )
+    assert (found[2].estimate.low, found[2].estimate.high, found[2].records) == (0.0, 1.0, 1)
+
+
+@pytest.mark.parametrize(
+    ("shares", "sizes", "audited"),
+    [
+        ((0.8, *[0.1] * 60), (900, *[2] * 60), (100, *[1] * 60)),  # half of the strata give one record each
+        ((0.2, 0.5, 0.8), (700, 250, 50), (60, 60, 45)),
+    ],
+)
+def test_coverage_of_samples_by_strata(
+    shares: tuple[float, ...], sizes: tuple[int, ...], audited: tuple[int, ...]
+) -> None:
+    rng = np.random.default_rng(12)
+    strata = np.repeat([f"s{i}" for i in range(len(sizes))], sizes)
+    weights = {f"s{i}": size / n for i, (size, n) in enumerate(zip(sizes, audited, strict=True))}
+    hits = np.zeros(2)
     for _ in range(400):
-        share = {"2022": 0.3, "2023": 0.35, "2024": 0.4, "2025": 0.45}
-        truth, guess, year = [], [], []
-        for name, p in share.items():
-            y = rng.random(700) < p
-            keep = rng.random(700) < 0.88 + 0.02 * (int(name) % 3)
-            truth.append(y)
-            guess.append(np.where(keep, y, ~y))
-            year += [name] * 700
-        y, f = np.concatenate(truth).astype(float), np.concatenate(guess).astype(float)
-        chosen = np.zeros(len(y), dtype=bool)
-        chosen[rng.choice(len(y), 300, replace=False)] = True
-        names = np.array(year)
-        found = ppi_strata(list(names[chosen]), y[chosen], f[chosen], list(names[~chosen]), f[~chosen])
-        hits += sum(p.estimate.low <= share[p.stratum] <= p.estimate.high for p in found)
-        trials += len(found)
-    print(f"\npartially pooled years: coverage {hits / trials:.4f} over {trials}")
-    assert hits / trials == pytest.approx(0.95, abs=0.03)
+        y = (rng.random(len(strata)) < np.repeat(shares, sizes)).astype(float)
+        f = np.where(rng.random(len(y)) < 0.9, y, 1 - y)
+        chosen = np.concatenate(
+            [rng.choice(np.flatnonzero(strata == f"s{i}"), n, replace=False) for i, n in enumerate(audited)]
+        )
+        names = list(strata[chosen])
+        rest = np.delete(f, chosen)
+        for at, others in enumerate((rest, [])):
+            found = ppi_weighted(y[chosen], f[chosen], names, [weights[s] for s in names], others)
+            hits[at] += found.low <= y.mean() <= found.high
+    print(f"\nsamples by strata: coverage {hits[0] / 400:.4f} with predictions, {hits[1] / 400:.4f} without")
+    assert (hits / 400 > 0.93).all()
+
+
+def test_weights_of_one_size_change_nothing() -> None:
+    y, f, rest = sample(400, 10_000, 7)
+    plain = ppi_share(y, f, rest)
+    found = ppi_weighted(y, f, ["one"] * 400, [25.0] * 400, rest)
+    assert found.value == pytest.approx(plain.value, abs=2e-3)
+    assert found.high - found.low == pytest.approx(plain.high - plain.low, rel=0.05)
+    with pytest.raises(StatisticsInputError, match="weights"):
+        ppi_weighted(y, f, ["one"] * 400, [0.0] * 400, rest)
+    with pytest.raises(StatisticsInputError, match="strata"):
+        ppi_weighted(y, f, ["one"], [1.0] * 400, rest)
 
 
 def test_clopper_pearson_at_the_ends() -> None:

@@ -1,14 +1,19 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 
+import msgspec
 import numpy as np
 import polars as pl
+import pytest
 
-from preventable.evidence.tables import SCHEMA
+from preventable.errors import InputError
+from preventable.evidence.tables import SCHEMA, Evidence
 from preventable.studies.audit import Audited
-from preventable.studies.corrected import NO_AUDIT, corrected_share, fitting_audit, side_by_side
-from preventable.studies.population import Population
+from preventable.studies.corrected import NO_AUDIT, audit_remarks, corrected_share, fitting_audit, side_by_side
+from preventable.studies.embedded import load_facts
+from preventable.studies.population import Population, select
 from preventable.taxonomy.loader import builtin
 
 
@@ -16,6 +21,7 @@ def population(weaknesses: list[str]) -> Population:
     rows = [
         {
             "id": f"CVE-X-{i:05}",
+            "feed": "osv",
             "weakness": w,
             "informational": None,
             "severity": None,
@@ -24,7 +30,9 @@ def population(weaknesses: list[str]) -> Population:
         }
         for i, w in enumerate(weaknesses)
     ]
-    schema = {name: SCHEMA["advisories"][name] for name in ("id", "weakness", "informational", "severity", "cwe")}
+    schema = {
+        name: SCHEMA["advisories"][name] for name in ("id", "feed", "weakness", "informational", "severity", "cwe")
+    }
     frame = pl.DataFrame(rows, schema=schema | {"date": pl.Date()})
     return Population(frame, pl.DataFrame({"id": [], "component": []}), "fix", 0, 0, 0, 0)
 
@@ -78,3 +86,67 @@ def test_what_share_adds_has_the_same_members_everywhere() -> None:
     added = side_by_side(corrected_share(records, audit, builtin(), methodologies=["strict"], period="year"))
     assert set(added[("strict", "all")]) == set(NO_AUDIT)
     assert added[("strict", "2024")]["audited"]
+
+
+def drawn(truth: list[bool], strata: list[str], sizes: dict[str, int]) -> list[Audited]:
+    """A perfect reading of a sample by strata."""
+    rng = np.random.default_rng(5)
+    audit = []
+    for name, size in sizes.items():
+        members = [i for i, s in enumerate(strata) if s == name]
+        for i in rng.choice(members, size, replace=False):
+            w = "temporal" if truth[i] else "leak"
+            audit.append(Audited(f"CVE-X-{i:05}", w, w, w, False, "", "human", name, len(members) / size))
+    return audit
+
+
+def test_a_sample_by_strata_is_weighted() -> None:
+    """Nine tenths of the records are of one big stratum that gives half of the sample."""
+    truth = [True] * 900 + [False] * 100
+    strata = ["big"] * 900 + [f"small {i}" for i in range(100)]
+    audit = drawn(truth, strata, {"big": 100} | {f"small {i}": 1 for i in range(100)})
+    records = population(["temporal" if t else "leak" for t in truth])
+    for row in corrected_share(records, audit, builtin(), methodologies=["strict"], period="year"):
+        assert row.period == "all"  # a year holds records of both weights
+        assert row.audit_only is not None
+        assert row.corrected.value == pytest.approx(0.9)
+        assert row.audit_only.value == pytest.approx(0.9)
+        assert row.corrected.low < 0.9 < row.corrected.high < 1
+        assert row.corrected.method == "ppi++, weighted"
+
+
+def test_a_sample_by_year_still_has_years() -> None:
+    truth = [i % 3 == 0 for i in range(1000)]
+    strata = [str(2023 + i % 2) for i in range(1000)]
+    audit = drawn(truth, strata, {"2023": 250, "2024": 50})
+    records = population(["temporal" if t else "leak" for t in truth])
+    rows = corrected_share(records, audit, builtin(), methodologies=["strict"], period="year")
+    assert [r.period for r in rows] == ["all", "2023", "2024"]
+
+
+def evidence(ids: list[str]) -> Evidence:
+    frames = {name: pl.DataFrame(schema=schema) for name, schema in SCHEMA.items()}
+    frames["advisories"] = pl.DataFrame({"id": ids}, schema={"id": pl.String})
+    return Evidence(**frames, reports=())
+
+
+def test_what_an_audit_cannot_speak_for_is_said() -> None:
+    audit = audited(["a", "b", "c", "d"], ["leak", "unknown", "leak", "leak"])
+    assert audit_remarks(evidence(["a", "c", "d"]), [audit[0], audit[2]], Path("t.csv")) == []
+    audit[3] = Audited("d", "leak", "null", "", False, "", "human")
+    found = audit_remarks(evidence(["a", "b", "d"]), audit, Path("t.csv"))
+    assert [words.split(" ")[0] for words in found] == ["1", "1", "1"]
+    assert "such as c" in found[0]
+    assert "not settled" in found[1]
+    assert "unknown" in found[2]
+    with pytest.raises(InputError, match=r"none of its 4 ids"):
+        audit_remarks(evidence(["x"]), audit, Path("t.csv"))
+
+
+def test_the_built_in_audit_speaks_for_the_kernel_alone() -> None:
+    facts = load_facts()
+    kernel = select(facts)
+    assert len(fitting_audit(kernel, builtin(), None)) >= 400
+    foreign = kernel.records.head(1).with_columns(pl.lit("GHSA-1").alias("id"), pl.lit("osv").alias("feed"))
+    mixed = msgspec.structs.replace(kernel, records=pl.concat([kernel.records, foreign]))
+    assert fitting_audit(mixed, builtin(), None) == []
