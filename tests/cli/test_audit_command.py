@@ -181,3 +181,23 @@ def test_training_refuses_what_is_not_there(tmp_path: Path) -> None:
     done = run("train", tmp_path / "none.jsonl", "--out", tmp_path / "m.npz")
     assert done.exit_code != 0
     assert not (tmp_path / "m.npz").exists()
+
+
+def test_training_needs_rows_and_says_how_many(tmp_path: Path, cli: Cli) -> None:
+    data = tmp_path / "d.jsonl"
+    for count in (0, 1, 20, 200):
+        lines = [json.dumps({"id": f"R-{i}", "source": "kernel", "title": "x", "text": "y"}) for i in range(count)]
+        data.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        done = cli("train", data, "--out", tmp_path / "m.npz")
+        assert done.status == 3
+        assert f"{count} rows" in done.err
+        assert "at least 50" in done.err
+
+
+@pytest.mark.parametrize("option", ["--out", "--held-out"])
+def test_training_looks_for_its_directories_first(tmp_path: Path, cli: Cli, option: str) -> None:
+    there = ["--out", tmp_path / "m.npz"] if option == "--held-out" else []
+    done = cli("train", tmp_path / "none.jsonl", *there, option, tmp_path / "missing" / "file")
+    assert done.status == 3
+    assert f"no such directory (file {tmp_path / 'missing'})" in done.err
+    assert not (tmp_path / "missing").exists()
