@@ -2,13 +2,18 @@ from __future__ import annotations
 
 import csv
 import json
+import tomllib
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
 from preventable.cli.main import preventable
+
+Cli = Callable[..., Any]
 
 KERNEL = "In the Linux kernel, the following vulnerability has been resolved:\n\n"
 
@@ -81,6 +86,72 @@ def test_too_large_a_draw_is_a_usage_error(feed: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "a").exists()
 
 
+def test_a_stratified_sample_says_how_it_was_drawn(tmp_path: Path) -> None:
+    feed = tmp_path / "r.jsonl"
+    lines = [json.dumps({"id": f"R-{i}", "title": "t", "severity": "high" if i < 2 else "low"}) for i in range(40)]
+    feed.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    out = tmp_path / "a"
+    done = run("audit", "draw", feed, "--size", "4", "--seed", "1", "--stratify", "severity", "--out", out)
+    assert done.exit_code == 0
+    said = tomllib.loads((out / "sample.toml").read_text(encoding="utf-8"))
+    assert "largest remainder" in said["algorithm"]
+    assert said["unreadable"] == 0
+    rows = list(csv.DictReader((out / "sample.csv").read_text(encoding="utf-8").splitlines()))
+    assert {r["stratum"]: float(r["weight"]) for r in rows} == {"high": 2.0, "low": pytest.approx(38 / 3)}
+
+
+def test_unreadable_records_of_a_frame_are_told(feed: Path, tmp_path: Path) -> None:
+    feed.write_text(feed.read_text(encoding="utf-8") + '{"title": "no id"}\n{"title"', encoding="utf-8")
+    out = tmp_path / "a"
+    done = run("audit", "draw", feed, "--size", "4", "--seed", "1", "--out", out)
+    assert done.exit_code == 1
+    assert "2 rows could not be read; the first:" in done.stderr
+    assert tomllib.loads((out / "sample.toml").read_text(encoding="utf-8"))["unreadable"] == 2
+
+
+@pytest.mark.parametrize("name", ["sample.csv", "sample.toml", "records.jsonl", "reading-a.csv", "disagreements.csv"])
+def test_a_merged_table_spares_the_files_of_the_audit(feed: Path, tmp_path: Path, cli: Cli, name: str) -> None:
+    out = tmp_path / "audit"
+    assert cli("audit", "draw", feed, "--size", "4", "--seed", "1", "--out", out).status == 0
+    before = {p.name: p.read_bytes() for p in out.iterdir()}
+    (tmp_path / "link").symlink_to(out / name)
+    for target in (out / name, out / ".." / "audit" / name, tmp_path / "link"):
+        done = cli("audit", "merge", out, "--reader-kind", "human", "--out", target)
+        assert done.status == 2
+        assert "would overwrite" in done.err
+    assert {p.name: p.read_bytes() for p in out.iterdir()} == before
+
+
+def test_faults_of_a_reading_are_input_errors(feed: Path, tmp_path: Path, cli: Cli) -> None:
+    out = tmp_path / "audit"
+    cli("audit", "draw", feed, "--size", "4", "--seed", "1", "--out", out, "-q")
+    (out / "reading-a.csv").write_text("id,class\nR\x1b[2J\x07\x9b,null\n", encoding="utf-8")
+    done = cli("audit", "status", out)
+    assert done.status == 3
+    assert "line 2" in done.err
+    assert "not in sample.csv" in done.err
+    assert not {"\x1b", "\x07", "\x9b"} & set(done.err)
+    (out / "reading-a.csv").write_text(f"id,class\nR-1,{'x' * 200_000}\n", encoding="utf-8")
+    assert cli("audit", "status", out).status == 3
+
+
+def test_label_names_the_first_row_that_it_could_not_read(feed: Path) -> None:
+    feed.write_text(feed.read_text(encoding="utf-8") + '{"title": "no id"}\n', encoding="utf-8")
+    done = run("label", feed)
+    assert done.exit_code == 1
+    assert "1 rows could not be read; the first:" in done.stderr
+    assert "records.jsonl" in done.stderr
+    assert "41" in done.stderr.split("record ")[1]
+
+
+def test_control_characters_of_ids_do_not_reach_tables(feed: Path) -> None:
+    feed.write_text(json.dumps({"id": "R\x1b[2J\x07\x9b1", "title": "x"}) + "\n", encoding="utf-8")
+    for fmt in ("csv", "table", "markdown"):
+        done = run("label", feed, "--format", fmt)
+        assert done.exit_code == 0
+        assert not {"\x1b", "\x07", "\x9b"} & set(done.stdout)
+
+
 def test_label_gives_probabilities_and_reasons(feed: Path) -> None:
     done = run("label", feed, "--format", "jsonl")
     assert done.exit_code == 0
@@ -110,3 +181,23 @@ def test_training_refuses_what_is_not_there(tmp_path: Path) -> None:
     done = run("train", tmp_path / "none.jsonl", "--out", tmp_path / "m.npz")
     assert done.exit_code != 0
     assert not (tmp_path / "m.npz").exists()
+
+
+def test_training_needs_rows_and_says_how_many(tmp_path: Path, cli: Cli) -> None:
+    data = tmp_path / "d.jsonl"
+    for count in (0, 1, 20, 200):
+        lines = [json.dumps({"id": f"R-{i}", "source": "kernel", "title": "x", "text": "y"}) for i in range(count)]
+        data.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        done = cli("train", data, "--out", tmp_path / "m.npz")
+        assert done.status == 3
+        assert f"{count} rows" in done.err
+        assert "at least 50" in done.err
+
+
+@pytest.mark.parametrize("option", ["--out", "--held-out"])
+def test_training_looks_for_its_directories_first(tmp_path: Path, cli: Cli, option: str) -> None:
+    there = ["--out", tmp_path / "m.npz"] if option == "--held-out" else []
+    done = cli("train", tmp_path / "none.jsonl", *there, option, tmp_path / "missing" / "file")
+    assert done.status == 3
+    assert f"no such directory (file {tmp_path / 'missing'})" in done.err
+    assert not (tmp_path / "missing").exists()

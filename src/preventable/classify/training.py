@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import io
 import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence, Set
@@ -53,6 +52,8 @@ TRIGGERS = frozenset(("integer", "race", "error-handling", "logic"))
 MIN_RECORDS_PER_WORD = 8
 MIN_RECORDS_PER_KEY = 8
 MAX_FEATURES = 52_000
+MIN_TAUGHT = 50
+"""Labelled texts that no fold holds out: every fit starts from them."""
 PENALTY = 2e-5
 TEACHER_TRUST = 0.4
 DOUBT = 0.15
@@ -129,11 +130,7 @@ def read_rows(path: Path) -> tuple[list[_Row], str]:
         raise InputError(f"cannot be read: {error.strerror}", file=str(path)) from error
     digest = "sha256:" + hashlib.sha256(raw).hexdigest()
     if path.suffix == ".zst":
-        try:
-            with zstandard.ZstdDecompressor().stream_reader(io.BytesIO(raw)) as stream:
-                raw = stream.read()
-        except zstandard.ZstdError as error:
-            raise FormatError(f"damaged zstd data: {error}", file=str(path)) from error
+        raw = _unpacked(raw, path)
     decoder = msgspec.json.Decoder(_Row)
     rows: list[_Row] = []
     for number, line in enumerate(raw.splitlines(), start=1):
@@ -143,6 +140,50 @@ def read_rows(path: Path) -> tuple[list[_Row], str]:
             except msgspec.MsgspecError as error:
                 raise FormatError(f"not a training record: {error}", file=str(path), record=f"line {number}") from error
     return rows, digest
+
+
+def _unpacked(data: bytes, path: Path) -> bytes:
+    """All frames of zstd data; a stream reader would take a truncated one for whole."""
+    parts = []
+    while data:
+        frame = zstandard.ZstdDecompressor().decompressobj()
+        try:
+            parts.append(frame.decompress(data))
+        except zstandard.ZstdError as error:
+            raise FormatError(f"damaged zstd data: {error}", file=str(path)) from error
+        if not frame.eof:
+            raise FormatError("truncated zstd data", file=str(path), hint="Fetch the file again")
+        data = frame.unused_data
+    return b"".join(parts)
+
+
+def check_enough(examples: Sequence[Example], rows: int, path: Path) -> None:
+    """That there are texts to learn from.
+
+    Args:
+        examples: what ``assemble`` made of the rows.
+        rows: how many the file holds.
+        path: the file.
+    Raises:
+        InputError: fewer than ``MIN_TAUGHT`` labelled texts that no fold holds out.
+    """
+    outside = _held_out_ids(examples)
+    taught = [e for e in examples if e.weight > 0 and e.id not in outside]
+    if len(taught) < MIN_TAUGHT:
+        raise InputError(
+            f"too few rows to learn from: {rows:,} rows, of which {len(taught):,} have a label and are not held out; "
+            f"at least {MIN_TAUGHT} of these are needed",
+            file=str(path),
+            hint="Give more records with a specific CWE; those of the kernel and of RustSec are held out in turn",
+        )
+
+
+def _judged(e: Example) -> bool:
+    return e.source == "rustsec" or (e.by in ("reading", "cwe") and e.source in JUDGED)
+
+
+def _held_out_ids(examples: Sequence[Example]) -> set[str]:
+    return {e.id for e in examples if _judged(e)}
 
 
 def audit_ids() -> frozenset[str]:
@@ -275,10 +316,16 @@ def train(
         taxonomy: whose methodologies are calibrated.
         iterations: of the first fit; later ones start from it.
         said: told what is being done.
+    Raises:
+        InputError: the texts share no word.
     """
     words = [words_of(e.title, e.text) for e in examples]
     said(f"{len(examples)} texts to words")
     vocabulary, keys = _count(words)
+    if not vocabulary:
+        raise InputError(
+            f"no word stands in {MIN_RECORDS_PER_WORD} of the {len(examples):,} texts", hint="Give records with texts"
+        )
     x = _matrix(words, vocabulary, keys)
     targets, weights = _targets(examples)
     said(f"{x.shape[1]} features, {x.nnz} values")
@@ -286,8 +333,8 @@ def train(
     kept = _most_important(first, x)
     keys, x, first = keys[kept], x[:, kept].tocsr(), Softmax(first.weights_[kept], first.bias_)
     said(f"{len(keys)} features kept")
-    judged = np.array([e.source == "rustsec" or (e.by in ("reading", "cwe") and e.source in JUDGED) for e in examples])
-    ids = {e.id for e, j in zip(examples, judged, strict=True) if j}
+    judged = np.array([_judged(e) for e in examples])
+    ids = _held_out_ids(examples)
     outside = np.array([e.id in ids for e in examples])
     start = fit_softmax(
         x, targets, np.where(outside, 0, weights).astype(np.float32), penalty=PENALTY, iterations=iterations
@@ -350,7 +397,6 @@ def save(trained: Trained, path: Path) -> ModelLabeller:
     """Write the model file and read it back, so that what is measured is what ships."""
     model = trained.labeller
     arrays = model_arrays(model.words, model.vocabulary.keys, model.weights, model.bias, model.card)
-    path.parent.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(path, allow_pickle=False, **arrays)
     return load_model(path, model.taxonomy)
 
@@ -407,8 +453,8 @@ def _used_words(
     vocabulary: Sequence[bytes], keys: npt.NDArray[np.uint64]
 ) -> tuple[list[bytes], npt.NDArray[np.uint64]]:
     mask = np.uint64(0xFFFF)
-    parts = [(keys >> np.uint64(s)) & mask for s in (32, 16, 0)]
     style = (keys >> np.uint64(48)) == 8
+    parts = [np.where(style, np.uint64(0), (keys >> np.uint64(s)) & mask) for s in (32, 16, 0)]
     numbers = np.unique(np.concatenate([p[~style] for p in parts]))
     terms = {i for i, w in enumerate(vocabulary, start=1) if w in set(CHAIN_TERMS)}
     numbers = np.union1d(numbers[numbers > 0], np.array(sorted(terms), dtype=np.uint64))

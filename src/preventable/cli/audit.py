@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import click
 import msgspec
 
 from preventable.cli import output
+from preventable.errors import UsageError
 from preventable.readers.registry import READERS, load
 from preventable.records import Estimate, NotAvailable
 from preventable.stats.agreement import Agreement
@@ -43,6 +45,9 @@ def draw(
 ) -> None:
     """Draw records and write the files that two readers fill in.
 
+    Each stratum gives at least one record, so small strata get more than their share: sample.csv and the merged
+    table say how many records each drawn one stands for (weight). Exits with 1 where records could not be read.
+
     \b
     Example: preventable audit draw vulns/ --size 400 --seed 20260401 --out audit/
     """
@@ -55,15 +60,19 @@ def draw(
         "design": "simple random sample without replacement" if stratify == "none" else f"stratified by {stratify}",
         "sample_size": size,
         "seed": seed,
-        "algorithm": "random.Random(seed).sample over sorted ids (Python)",
+        "algorithm": audit.ALGORITHMS[stratify != "none"],
+        "unreadable": loaded.report.failed,
     }
     audit.write_audit(out, drawn, description, seed)
+    output.say_failed(loaded.report, quiet=quiet)
     if not quiet:
         click.echo(
             f"preventable: {size} records in {out}: read records.jsonl, fill in reading-a.csv and reading-b.csv "
             "apart from each other, by docs/codebook.md; then preventable audit status",
             err=True,
         )
+    if loaded.report.failed:
+        raise click.exceptions.Exit(1)
 
 
 @command.command("status")
@@ -79,8 +88,8 @@ def status(path: Path, fmt: str) -> None:
     """
     taxonomy = builtin()
     if path.is_dir():
-        sample = audit.sample_ids(path)
-        first, second, settled = _readings(path)
+        sample = audit.read_sample(path)
+        first, second, settled = _readings(path, sample)
         table, _ = audit.merge(sample, first, second, settled, "unsaid")
         found = audit.status(table, taxonomy, len(sample), len(first), len(second))
     else:
@@ -108,8 +117,12 @@ def merge(directory: Path, reader_kind: str, out: Path, quiet: bool) -> None:
     \b
     Example: preventable audit merge audit/ --reader-kind human --out audit.csv
     """
-    sample = audit.sample_ids(directory)
-    first, second, settled = _readings(directory)
+    if audit.is_own_file(directory, out):
+        raise UsageError(
+            "the merged table would overwrite a file of the audit", file=str(out), hint="Choose another --out"
+        )
+    sample = audit.read_sample(directory)
+    first, second, settled = _readings(directory, sample)
     table, open_ids = audit.merge(sample, first, second, settled, reader_kind)
     audit.write_merged(table, out)
     if open_ids:
@@ -125,13 +138,14 @@ def merge(directory: Path, reader_kind: str, out: Path, quiet: bool) -> None:
 
 
 def _readings(
-    directory: Path,
+    directory: Path, sample: Sequence[audit.Sampled]
 ) -> tuple[dict[str, audit.Reading], dict[str, audit.Reading], dict[str, audit.Reading]]:
     taxonomy = builtin()
-    first = audit.read_reading(directory / "reading-a.csv", taxonomy)
-    second = audit.read_reading(directory / "reading-b.csv", taxonomy)
+    ids = frozenset(one.id for one in sample)
+    first = audit.read_reading(directory / "reading-a.csv", taxonomy, ids)
+    second = audit.read_reading(directory / "reading-b.csv", taxonomy, ids)
     path = directory / "disagreements.csv"
-    return first, second, audit.read_reading(path, taxonomy) if path.exists() else {}
+    return first, second, audit.read_reading(path, taxonomy, ids) if path.exists() else {}
 
 
 def _text(found: audit.Status, note: str) -> str:

@@ -64,8 +64,7 @@ def _label(file: str, format_name: str | None, columns: tuple[str, ...], *, stri
         for i, (record, by_text) in enumerate(zip(loaded.advisories, predicted.labels, strict=True))
     ]
     output.write_rows(rows, fmt, kind="label", columns=COLUMNS, inputs=[loaded.report])
-    if loaded.report.failed and not quiet:
-        click.echo(f"preventable: {loaded.report.failed:,} rows could not be read", err=True)
+    output.say_failed(loaded.report, quiet=quiet)
     return loaded.report.failed
 
 

@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 import click
 
 from preventable.errors import PreventableError
+from preventable.plain_text import printable
 from preventable.version import __version__
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -149,4 +150,5 @@ def _end_in_order_on_sigterm() -> None:
 
 
 def _say(message: str) -> None:
-    click.echo(f"preventable: {message}", err=True)
+    # Ids and names of files in it come from whoever wrote the input.
+    click.echo("preventable: " + printable(message, keep="\n\t"), err=True)

@@ -10,7 +10,8 @@ from typing import Any, Literal, TypeVar
 import click
 import msgspec
 
-from preventable.records import METHOD_VERSION, SCHEMA_VERSION
+from preventable.plain_text import printable
+from preventable.records import METHOD_VERSION, SCHEMA_VERSION, ReadReport
 
 Format = Literal["table", "json", "jsonl", "csv", "markdown"]
 FORMATS: tuple[Format, ...] = ("table", "json", "jsonl", "csv", "markdown")
@@ -113,11 +114,12 @@ def _plain(value: object) -> object:
     if value is None:
         return ""
     if isinstance(value, list | tuple):
-        return " ".join(str(v) for v in value)
+        value = " ".join(str(v) for v in value)
+    if not isinstance(value, str):
+        return value
     # A spreadsheet would run a text cell that starts like a formula; the apostrophe stops it.
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
-        return "'" + value
-    return value
+    formula = "'" if value[:1] in ("=", "+", "-", "@", "\t", "\r") else ""
+    return formula + printable(value, keep="\n\t")
 
 
 def _cell(value: object) -> str:
@@ -130,8 +132,16 @@ def _cell(value: object) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     text = " ".join(str(v) for v in value) if isinstance(value, list | tuple) else str(value)
-    # Control characters of untrusted text must not reach a terminal.
-    return "".join(ch if ch.isprintable() else " " for ch in text)
+    return printable(text)
+
+
+def say_failed(report: ReadReport, *, quiet: bool) -> None:
+    """Tell how many rows could not be read, if any, and why the first could not."""
+    if report.failed and not quiet:
+        first = report.rows[0]
+        where = f"file {first.file}{f', record {first.record}' if first.record else ''}"
+        message = f"{report.format}: {report.failed:,} rows could not be read; the first: {first.reason} ({where})"
+        click.echo(f"preventable: {printable(message)}", err=True)
 
 
 def say_resumed(commits: int, *, quiet: bool) -> None:

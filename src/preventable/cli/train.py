@@ -6,8 +6,18 @@ from pathlib import Path
 
 import click
 
-from preventable.classify.training import assemble, audit_ids, held_out_rows, read_rows, readings, save, train
+from preventable.classify.training import (
+    assemble,
+    audit_ids,
+    check_enough,
+    held_out_rows,
+    read_rows,
+    readings,
+    save,
+    train,
+)
 from preventable.cli import output
+from preventable.errors import OutputError
 from preventable.taxonomy.loader import builtin
 
 
@@ -20,6 +30,7 @@ def command(data: Path, out: Path, held_out: Path | None, quiet: bool) -> None:
     """Learn the text model from labelled records (JSON Lines, .zst allowed: id, source, title, text, cwe).
 
     Records of the built-in audit are left out; the built-in training readings are added. Takes a few minutes.
+    At least 50 labelled records must not be of the kernel or RustSec, for those are held out in turn.
 
     \b
     Example: preventable train advisories-dev.jsonl.zst --out weakness.npz
@@ -29,9 +40,13 @@ def command(data: Path, out: Path, held_out: Path | None, quiet: bool) -> None:
         if not quiet:
             click.echo(f"preventable: {message}", err=True)
 
+    for path in filter(None, (out, held_out)):
+        if not path.parent.is_dir():
+            raise OutputError("no such directory", file=str(path.parent), hint="Make it first, or name another")
     taxonomy = builtin()
     rows, digest = read_rows(data)
     examples = assemble(rows, taxonomy, readings(), audit_ids())
+    check_enough(examples, len(rows), data)
     trained = train(examples, digest, taxonomy, said=said)
     model = save(trained, out)
     if held_out is not None:

@@ -44,6 +44,10 @@ def cohens_kappa(
     kappa = (p_o - p_e) / (1 - p_e)                                     Cohen 1960
     se by the delta method over the multinomial table                   Fleiss, Cohen, Everitt 1969
 
+    Where all records agree, or none does, the standard error is of no use (it would give an interval of no width).
+    The bounds then come from those of Clopper and Pearson for p_o, with p_e as it was seen:
+    p_o >= (alpha / 2)^(1/n) where all agree. There the bootstrap is not available, for it has nothing to vary.
+
     The bootstrap draws records with replacement and takes percentiles; resamples in which kappa is undefined are
     left out. Readers of one family (two models, two people of one team) err together: kappa then overstates how well
     others would reproduce the labels.
@@ -103,22 +107,22 @@ def agreement_of_table(
         kappa = bootstrap = NotAvailable("both readers used one and the same class: chance agreement is complete")
     else:
         value = (observed - expected) / (1 - expected)
-        half = NormalDist().inv_cdf(0.5 + level / 2) * _standard_error(p, value, n)
-        kappa = Estimate(
-            value,
-            max(value - half, -1.0),
-            min(value + half, 1.0),
-            agreeing,
-            float(n),
-            "Cohen's kappa, large-sample (Fleiss, Cohen, Everitt 1969)",
-            level,
-        )
-        draws = np.random.default_rng(seed).multinomial(n, p.ravel(), size=resamples)
-        values = _kappas(draws.reshape(resamples, *p.shape) / n)
-        low, high = np.quantile(values, [0.5 - level / 2, 0.5 + level / 2])
-        bootstrap = Estimate(
-            value, float(low), float(high), agreeing, float(n), "Cohen's kappa, bootstrap percentiles", level
-        )
+        method = "Cohen's kappa, large-sample (Fleiss, Cohen, Everitt 1969)"
+        if 0 < agreeing < n:
+            half = NormalDist().inv_cdf(0.5 + level / 2) * _standard_error(p, value, n)
+            low, high = value - half, value + half
+        else:
+            method = "Cohen's kappa, Clopper-Pearson bound of the agreement"
+            bound = (0.5 - level / 2) ** (1 / n)
+            low, high = ((o - expected) / (1 - expected) for o in ((bound, 1.0) if agreeing else (0.0, 1 - bound)))
+        kappa = Estimate(value, max(low, -1.0), min(high, 1.0), agreeing, float(n), method, level)
+        if agreeing == n:
+            bootstrap = NotAvailable("no disagreement was seen")
+        else:
+            draws = np.random.default_rng(seed).multinomial(n, p.ravel(), size=resamples)
+            values = _kappas(draws.reshape(resamples, *p.shape) / n)
+            low, high = (float(q) for q in np.quantile(values, [0.5 - level / 2, 0.5 + level / 2]))
+            bootstrap = Estimate(value, low, high, agreeing, float(n), "Cohen's kappa, bootstrap percentiles", level)
     return Agreement(
         tuple(classes),
         tuple(tuple(int(c) for c in row) for row in counts),

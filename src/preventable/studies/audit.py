@@ -1,6 +1,6 @@
 """An audit of one's own: draw records, let two people read them apart from each other, see how far they agree, merge.
 
-Files of an audit lie in one directory: ``sample.csv`` (id, stratum), ``sample.toml`` (how it was drawn),
+Files of an audit lie in one directory: ``sample.csv`` (id, stratum, weight), ``sample.toml`` (how it was drawn),
 ``records.jsonl`` (what to read, without any label), ``reading-a.csv`` and ``reading-b.csv`` (to fill in), later
 ``disagreements.csv`` (to settle). Only ids, classes and notes of one's own go into the merged table.
 """
@@ -8,15 +8,19 @@ Files of an audit lie in one directory: ``sample.csv`` (id, stratum), ``sample.t
 from __future__ import annotations
 
 import csv
+import io
+import math
 import random
+import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
 from preventable.errors import FormatError, InputError, OutputError, UsageError
+from preventable.plain_text import printable
 from preventable.records import Advisory, NotAvailable
 from preventable.stats.agreement import Agreement, cohens_kappa
 from preventable.taxonomy.loader import UNKNOWN, Taxonomy
@@ -24,7 +28,41 @@ from preventable.taxonomy.loader import UNKNOWN, Taxonomy
 Stratum = Literal["none", "year", "severity", "package"]
 READING = ("id", "class", "ambiguous", "note")
 MERGED = ("id", "reading_a", "reading_b", "final", "ambiguous", "note", "reader_kind")
+DESIGN = ("stratum", "weight")
+"""Further columns of the sample and of the merged table; a table may lack them."""
+READER_KINDS = ("human", "model", "mixed")
 NOTE_WORDS = 10
+OWN_FILES = (
+    "sample.csv", "sample.toml", "records.jsonl", "reading-a.csv", "reading-b.csv", "disagreements.csv",
+)  # fmt: skip
+"""What an audit keeps in its directory; no result may take their place."""
+ALGORITHMS = {
+    False: "random.Random(seed).sample over sorted ids (Python)",
+    True: (
+        "strata in sorted order, each with its share of the sample by largest remainder but at least one record; "
+        "in each random.Random(seed).sample over sorted ids, one generator for all, which then shuffles the whole "
+        "(Python). Not self-weighting: a record stands for as many as its weight in sample.csv says"
+    ),
+}
+"""How a sample is drawn, by whether it is stratified."""
+
+
+class Drawn(msgspec.Struct, frozen=True):
+    """One record of a draw."""
+
+    advisory: Advisory
+    stratum: str = ""
+    """Empty for a simple draw."""
+    weight: float | None = None
+    """How many records of its stratum in the frame it stands for, itself included; None for a simple draw."""
+
+
+class Sampled(msgspec.Struct, frozen=True):
+    """One row of ``sample.csv``; stratum and weight as in ``Drawn``."""
+
+    id: str
+    stratum: str = ""
+    weight: float | None = None
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -47,6 +85,10 @@ class Audited(msgspec.Struct, frozen=True):
     ambiguous: bool
     note: str
     reader_kind: str
+    stratum: str = ""
+    """As drawn; empty for a simple draw or a table without this column."""
+    weight: float | None = None
+    """How many records of the stratum one stands for; None for a simple draw or a table without this column."""
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -65,13 +107,12 @@ class Status(msgspec.Struct, frozen=True):
     reader_kinds: tuple[str, ...]
 
 
-def draw(
-    advisories: Sequence[Advisory], size: int, seed: int, stratify: Stratum = "none"
-) -> list[tuple[Advisory, str]]:
+def draw(advisories: Sequence[Advisory], size: int, seed: int, stratify: Stratum = "none") -> list[Drawn]:
     """Draw records without replacement, with the stratum of each; the order of the list is the order of the draw.
 
     Simple: ``random.Random(seed).sample`` over the ids in sorted order. Stratified: each stratum gets its share of
-    ``size`` by largest remainder (at least one record), the list is shuffled by the same generator.
+    ``size`` by largest remainder (at least one record), the list is shuffled by the same generator. Since small
+    strata get more than their share, a drawn record carries its weight N_h / n_h.
 
     Args:
         advisories: the frame; withdrawn records are left out.
@@ -86,14 +127,14 @@ def draw(
         raise UsageError(f"cannot draw {size} of {len(frame)} records", hint=f"Choose --size from 1 to {len(frame)}")
     generator = random.Random(seed)
     if stratify == "none":
-        return [(a, "all") for a in generator.sample(frame, size)]
+        return [Drawn(a) for a in generator.sample(frame, size)]
     groups: dict[str, list[Advisory]] = {}
     for a in frame:
         groups.setdefault(_stratum(a, stratify), []).append(a)
     if size < len(groups):
         raise UsageError(f"{size} records cannot cover {len(groups)} strata", hint="Draw more, or stratify by less")
     drawn = [
-        (a, name)
+        Drawn(a, name, len(groups[name]) / count)
         for name, count in _allocate({n: len(g) for n, g in groups.items()}, size).items()
         for a in generator.sample(groups[name], count)
     ]
@@ -101,10 +142,9 @@ def draw(
     return drawn
 
 
-def write_audit(
-    directory: Path, drawn: Sequence[tuple[Advisory, str]], description: Mapping[str, object], seed: int
-) -> None:
-    """Write the files of a new audit; the two readings list the records in two orders.
+def write_audit(directory: Path, drawn: Sequence[Drawn], description: Mapping[str, object], seed: int) -> None:
+    """Write the files of a new audit; the two readings list the records in two orders
+    and tell neither stratum nor weight.
 
     Raises:
         OutputError: the directory already holds an audit, or cannot be written.
@@ -113,14 +153,15 @@ def write_audit(
         raise OutputError("the directory already holds an audit", file=str(directory), hint="Choose another with --out")
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        _write(directory / "sample.csv", ("id", "stratum"), [(a.id, name) for a, name in drawn])
+        _write(directory / "sample.csv", ("id", *DESIGN), [(d.advisory.id, *_design(d)) for d in drawn])
         lines = [f"{key} = {_toml(value)}" for key, value in description.items()]
         (directory / "sample.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
         records = [
-            {"id": a.id, "title": a.title, "text": a.text, "impact": a.impact, "files": a.files} for a, _ in drawn
+            {"id": a.id, "title": a.title, "text": a.text, "impact": a.impact, "files": a.files}
+            for a in (d.advisory for d in drawn)
         ]
         (directory / "records.jsonl").write_bytes(msgspec.json.Encoder().encode_lines(records))
-        ids = [a.id for a, _ in drawn]
+        ids = [d.advisory.id for d in drawn]
         for name, salt in (("a", 1), ("b", 2)):
             order = ids.copy()
             random.Random(seed * 2 + salt).shuffle(order)
@@ -129,22 +170,29 @@ def write_audit(
         raise OutputError(f"cannot be written: {error.strerror}", file=str(directory)) from error
 
 
-def read_reading(path: Path, taxonomy: Taxonomy) -> dict[str, Reading]:
+def read_reading(path: Path, taxonomy: Taxonomy, sample: Collection[str] | None = None) -> dict[str, Reading]:
     """The filled-in rows of one reading.
 
+    Args:
+        path: the file.
+        taxonomy: its classes are allowed.
+        sample: the ids that were drawn, the only ones allowed; any where it is not given.
     Raises:
-        FormatError: a column is missing, an id stands twice, a class is unknown, ``ambiguous`` is not yes or no, or a
-            note has more than ten words. All faults of the file are named at once.
+        FormatError: a column is missing, an id stands twice or is not of the sample, a class is unknown,
+            ``ambiguous`` is not yes or no, or a note has more than ten words. All faults of the file are named at once.
         InputError: the file cannot be read.
     """
-    rows = _read(path, ("id", "class"))
+    drawn = None if sample is None else frozenset(sample)
     found: dict[str, Reading] = {}
     faults: list[str] = []
-    for number, row in enumerate(rows, start=2):
-        weakness = row["class"].strip()
+    for number, row in _read(path, ("id", "class")):
+        id_, weakness = row["id"].strip(), row["class"].strip()
+        where = f"line {number} ({id_})"
+        if drawn is not None and id_ not in drawn and (id_ or weakness):
+            faults.append(f"{where}: the id is not in sample.csv")
+            continue
         if not weakness:
             continue
-        where = f"line {number} ({row['id']})"
         ambiguous = row.get("ambiguous", "").strip().lower()
         note = row.get("note", "").strip()
         if weakness not in taxonomy.classes and weakness != UNKNOWN:
@@ -153,16 +201,16 @@ def read_reading(path: Path, taxonomy: Taxonomy) -> dict[str, Reading]:
             faults.append(f"{where}: ambiguous is {ambiguous!r}, write yes or no")
         elif len(note.split()) > NOTE_WORDS:
             faults.append(f"{where}: the note has more than {NOTE_WORDS} words")
-        elif row["id"] in found:
+        elif id_ in found:
             faults.append(f"{where}: the id stands twice")
-        found[row["id"]] = Reading(row["id"], weakness, ambiguous == "yes", note)
+        found[id_] = Reading(id_, weakness, ambiguous == "yes", note)
     if faults:
         raise FormatError("; ".join(faults[:20]), file=str(path), hint="Correct these rows and run again")
     return found
 
 
 def merge(
-    sample: Sequence[str],
+    sample: Sequence[Sampled],
     first: Mapping[str, Reading],
     second: Mapping[str, Reading],
     settled: Mapping[str, Reading],
@@ -174,7 +222,8 @@ def merge(
     """
     table: list[Audited] = []
     open_ids: list[str] = []
-    for id_ in sample:
+    for drawn in sample:
+        id_ = drawn.id
         a, b = first.get(id_), second.get(id_)
         if a is None or b is None:
             continue
@@ -186,7 +235,9 @@ def merge(
             final, note = "", ""
             open_ids.append(id_)
         ambiguous = a.ambiguous or b.ambiguous or a.weakness != b.weakness
-        table.append(Audited(id_, a.weakness, b.weakness, final, ambiguous, note, reader_kind))
+        table.append(
+            Audited(id_, a.weakness, b.weakness, final, ambiguous, note, reader_kind, drawn.stratum, drawn.weight)
+        )
     return table, open_ids
 
 
@@ -219,21 +270,31 @@ def status(table: Sequence[Audited], taxonomy: Taxonomy, sample: int, read_a: in
 
 
 def read_merged(path: Path, taxonomy: Taxonomy) -> list[Audited]:
-    """A merged audit table.
+    """A merged audit table; the columns ``stratum`` and ``weight`` may be missing.
 
     Raises:
-        FormatError: a column is missing or a class is unknown. InputError: the file cannot be read.
+        FormatError: a column is missing, a class is unknown, an id stands twice, ``reader_kind`` is not made of
+            human, model and mixed, or a weight is no positive number. InputError: the file cannot be read.
     """
     table = []
-    for number, row in enumerate(_read(path, MERGED), start=2):
+    lines: dict[str, int] = {}
+    for number, row in _read(path, MERGED):
+        id_ = row["id"].strip()
+        if id_ in lines:
+            raise FormatError(
+                f"the id {id_} stands on line {lines[id_]} and on line {number}",
+                file=str(path), field="id", hint="Keep one of the two",
+            )  # fmt: skip
+        lines[id_] = number
         for column in ("reading_a", "reading_b", "final"):
             value = row[column]
             if value not in taxonomy.classes and value != UNKNOWN and not (column == "final" and not value):
                 raise FormatError(f"no class {value!r}", file=str(path), record=f"line {number}", field=column)
         table.append(
             Audited(
-                row["id"], row["reading_a"], row["reading_b"], row["final"],
-                row["ambiguous"] == "yes", row["note"], row["reader_kind"],
+                id_, row["reading_a"], row["reading_b"], row["final"], row["ambiguous"] == "yes", row["note"],
+                _reader_kind(path, number, row["reader_kind"]), row.get("stratum", "").strip(),
+                _weight(path, number, row),
             )
         )  # fmt: skip
     return table
@@ -242,10 +303,11 @@ def read_merged(path: Path, taxonomy: Taxonomy) -> list[Audited]:
 def write_merged(table: Sequence[Audited], path: Path) -> None:
     """Write the merged table."""
     rows = [
-        (r.id, r.reading_a, r.reading_b, r.final, "yes" if r.ambiguous else "no", r.note, r.reader_kind) for r in table
+        (r.id, r.reading_a, r.reading_b, r.final, "yes" if r.ambiguous else "no", r.note, r.reader_kind, *_design(r))
+        for r in table
     ]
     try:
-        _write(path, MERGED, rows)
+        _write(path, (*MERGED, *DESIGN), rows)
     except OSError as error:
         raise OutputError(f"cannot be written: {error.strerror}", file=str(path)) from error
 
@@ -255,10 +317,8 @@ def write_disagreements(
 ) -> Path:
     """A file to settle what the readings left open: one row per id, ``class`` and ``note`` to fill in."""
     path = directory / "disagreements.csv"
-    kept = {row["id"]: row for row in _read(path, ("id", "class"))} if path.exists() else {}
-    rows = [
-        (r["id"], r.get("reading_a", ""), r.get("reading_b", ""), r["class"], r.get("note", "")) for r in kept.values()
-    ]
+    kept = {row["id"].strip(): row for _, row in _read(path, ("id", "class"))} if path.exists() else {}
+    rows = [(i, r.get("reading_a", ""), r.get("reading_b", ""), r["class"], r.get("note", "")) for i, r in kept.items()]
     rows += [(i, first[i].weakness, second[i].weakness, "", "") for i in ids if i not in kept]
     try:
         _write(path, ("id", "reading_a", "reading_b", "class", "note"), rows)
@@ -267,9 +327,56 @@ def write_disagreements(
     return path
 
 
-def sample_ids(directory: Path) -> list[str]:
-    """The ids of an audit's sample in the order of the draw."""
-    return [row["id"] for row in _read(directory / "sample.csv", ("id",))]
+def read_sample(directory: Path) -> list[Sampled]:
+    """An audit's sample in the order of the draw.
+
+    Raises:
+        FormatError: no column ``id``, or a weight is no positive number. InputError: the file cannot be read.
+    """
+    path = directory / "sample.csv"
+    return [
+        Sampled(row["id"].strip(), row.get("stratum", "").strip(), _weight(path, number, row))
+        for number, row in _read(path, ("id",))
+    ]
+
+
+def is_own_file(directory: Path, path: Path) -> bool:
+    """Whether a path is one of the files that the audit in this directory is made of, by whatever name."""
+    for name in OWN_FILES:
+        own = directory / name
+        if own.resolve() == path.resolve() or (own.exists() and path.exists() and own.samefile(path)):
+            return True
+    return False
+
+
+def _design(one: Drawn | Audited) -> tuple[str, str]:
+    return one.stratum, "" if one.weight is None else repr(one.weight)
+
+
+def _weight(path: Path, number: int, row: Mapping[str, str]) -> float | None:
+    text = row.get("weight", "").strip()
+    if not text:
+        return None
+    try:
+        weight = float(text)
+    except ValueError:
+        weight = math.nan
+    if not (math.isfinite(weight) and weight > 0):
+        raise FormatError(
+            f"{text!r} is no positive number", file=str(path), record=f"line {number}", field="weight",
+            hint="A weight is the number of records that one drawn record stands for",
+        )  # fmt: skip
+    return weight
+
+
+def _reader_kind(path: Path, number: int, value: str) -> str:
+    kinds = [kind.strip() for kind in re.split(r"[,+]", value)]
+    if wrong := [kind for kind in kinds if kind not in READER_KINDS]:
+        raise FormatError(
+            f"no kind of reader {wrong[0]!r}", file=str(path), record=f"line {number}", field="reader_kind",
+            hint=f"Write one or several of {', '.join(READER_KINDS)}",
+        )  # fmt: skip
+    return ", ".join(kinds)
 
 
 def _stratum(a: Advisory, by: Stratum) -> str:
@@ -277,7 +384,7 @@ def _stratum(a: Advisory, by: Stratum) -> str:
         return str(a.published.year) if a.published else "undated"
     if by == "severity":
         return a.severity or "without"
-    return a.package or "without"
+    return printable(a.package or "").strip() or "without"
 
 
 def _allocate(sizes: Mapping[str, int], total: int) -> dict[str, int]:
@@ -295,20 +402,30 @@ def _allocate(sizes: Mapping[str, int], total: int) -> dict[str, int]:
     return {name: given[name] for name in sorted(given)}
 
 
-def _read(path: Path, needed: Sequence[str]) -> list[dict[str, str]]:
+def _read(path: Path, needed: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
+    """The rows of a CSV file, each with the line on which it ends."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
         raise InputError(
             f"cannot be read: {error.strerror}", file=str(path), hint="See preventable audit draw"
         ) from error
     except UnicodeDecodeError as error:
         raise FormatError("not UTF-8 text", file=str(path), hint="Save it as CSV, UTF-8") from error
-    reader = csv.DictReader(text.splitlines())
-    missing = [c for c in needed if c not in (reader.fieldnames or ())]
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    try:
+        missing = [c for c in needed if c not in (reader.fieldnames or ())]
+        rows = [(reader.line_num, {key: value or "" for key, value in row.items() if key}) for row in reader]
+    except csv.Error as error:
+        raise FormatError(
+            f"not a CSV table: {error}",
+            file=str(path),
+            record=f"line {reader.reader.line_num}",
+            hint="Shorten or quote it",
+        ) from error
     if missing:
         raise FormatError(f"the column {missing[0]!r} is missing", file=str(path), hint=f"Columns: {', '.join(needed)}")
-    return [{key: value or "" for key, value in row.items() if key} for row in reader]
+    return rows
 
 
 def _write(path: Path, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

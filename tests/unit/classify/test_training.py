@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+import zstandard
 from scipy import sparse
 
 from preventable.classify.regression import fit_softmax
@@ -16,6 +17,7 @@ from preventable.classify.training import (
     STRICT,
     assemble,
     audit_ids,
+    check_enough,
     read_rows,
     readings,
     rule_label,
@@ -129,6 +131,41 @@ def test_missing_and_damaged_files_are_refused(tmp_path: Path) -> None:
     damaged.write_bytes(b"nothing")
     with pytest.raises(FormatError, match="zstd"):
         read_rows(damaged)
+
+
+def test_a_truncated_zstd_file_is_told_and_several_frames_are_read(tmp_path: Path) -> None:
+    lines = msgspec.json.Encoder().encode_lines([row(i, "vr", f"text {i * 7919}") for i in range(200)])
+    packed = zstandard.ZstdCompressor().compress(lines)
+    path = tmp_path / "d.jsonl.zst"
+    for short in (packed[:100], packed[:-1], packed + packed[:50]):
+        path.write_bytes(short)
+        with pytest.raises(FormatError, match="truncated zstd"):
+            read_rows(path)
+    path.write_bytes(packed + packed)
+    assert len(read_rows(path)[0]) == 400
+
+
+def test_too_few_texts_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "d.jsonl"
+    for few in (
+        [],
+        [row(i, "vr", "a use after free", [416]) for i in range(49)],
+        [row(i, "nluedtke", "a use after free", [416]) for i in range(300)],  # all are held out in turn
+    ):
+        read, _ = read_rows(write(path, few))
+        with pytest.raises(InputError, match=rf"{len(few)} rows, of which \d+ have a label .*at least 50"):
+            check_enough(assemble(read, builtin(), {}, frozenset()), len(read), path)
+
+
+@pytest.mark.parametrize("text", ["word", "a use after free"])
+def test_just_enough_texts_train_and_wordless_ones_are_told(tmp_path: Path, text: str) -> None:
+    read, digest = read_rows(write(tmp_path / "d.jsonl", [row(i, "vr", text, [416]) for i in range(50)]))
+    examples = assemble(read, builtin(), {}, frozenset())
+    check_enough(examples, len(read), tmp_path)
+    save(train(examples, digest, builtin(), iterations=2), tmp_path / "m.npz")
+    wordless = [msgspec.structs.replace(e, text="") for e in examples]
+    with pytest.raises(InputError, match="no word stands in 8 of the 50 texts"):
+        train(wordless, digest, builtin(), iterations=2)
 
 
 def test_partial_targets_split_their_mass() -> None:

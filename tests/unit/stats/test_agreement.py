@@ -10,8 +10,25 @@ from preventable.stats.agreement import cohens_kappa, kappa_range
 def test_equal_readings_agree_completely() -> None:
     found = cohens_kappa(["a", "b", "a"], ["a", "b", "a"], resamples=50)
     assert isinstance(found.kappa, Estimate)
-    assert (found.kappa.value, found.kappa.low, found.kappa.high) == (1.0, 1.0, 1.0)
+    assert (found.kappa.value, found.kappa.high) == (1.0, 1.0)
+    assert found.kappa.low < 0.5
+    assert isinstance(found.kappa_bootstrap, NotAvailable)
     assert found.table == ((2, 0), (0, 1))
+
+
+@pytest.mark.parametrize("n", [2, 10, 400])
+def test_few_records_that_agree_prove_little(n: int) -> None:
+    """The least p_o by Clopper and Pearson at n of n is 0.025^(1/n); p_e is 1/2."""
+    found = cohens_kappa(["a", "b"] * (n // 2), ["a", "b"] * (n // 2)).kappa
+    assert isinstance(found, Estimate)
+    assert found.low == pytest.approx(max((0.025 ** (1 / n) - 0.5) / 0.5, -1.0))
+
+
+def test_readings_that_never_agree_have_an_interval_too() -> None:
+    found = cohens_kappa(["a", "b"], ["b", "a"]).kappa
+    assert isinstance(found, Estimate)
+    assert (found.value, found.low) == (-1.0, -1.0)
+    assert found.high > 0
 
 
 def test_one_class_throughout_has_no_kappa() -> None:

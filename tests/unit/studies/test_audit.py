@@ -25,16 +25,29 @@ def records(count: int) -> list[Advisory]:
 def test_the_draw_repeats_itself_whatever_the_order() -> None:
     first = audit.draw(records(100), 20, 7)
     second = audit.draw(records(100)[::-1], 20, 7)
-    assert [a.id for a, _ in first] == [a.id for a, _ in second]
-    assert len({a.id for a, _ in first}) == 20
-    assert [a.id for a, _ in audit.draw(records(100), 20, 8)] != [a.id for a, _ in first]
+    assert [d.advisory.id for d in first] == [d.advisory.id for d in second]
+    assert len({d.advisory.id for d in first}) == 20
+    assert [d.advisory.id for d in audit.draw(records(100), 20, 8)] != [d.advisory.id for d in first]
 
 
 def test_strata_get_their_share() -> None:
     drawn = audit.draw(records(100), 20, 7, "severity")
-    assert sum(name == "high" for _, name in drawn) == 2
-    assert {name for _, name in audit.draw(records(99), 9, 1, "year")} == {"2020", "2021", "2022"}
+    assert sum(d.stratum == "high" for d in drawn) == 2
+    assert {d.stratum for d in audit.draw(records(99), 9, 1, "year")} == {"2020", "2021", "2022"}
     assert len(audit.draw(records(100), 3, 1, "severity")) == 3
+
+
+def test_a_record_of_a_stratum_carries_its_weight() -> None:
+    drawn = audit.draw(records(100), 5, 7, "severity")
+    weights = {d.stratum: d.weight for d in drawn}
+    assert weights == {"high": 10.0, "low": 90 / 4}
+    assert sum(d.weight or 0 for d in drawn) == pytest.approx(100)
+    assert {(d.stratum, d.weight) for d in audit.draw(records(100), 5, 7)} == {("", None)}
+
+
+def test_a_package_of_control_characters_is_a_plain_stratum() -> None:
+    drawn = audit.draw([Advisory(id="A", feed="f", file="f", package="\x1b[2Jx")], 1, 1, "package")
+    assert drawn[0].stratum == "[2Jx"
 
 
 def test_withdrawn_records_are_not_in_the_frame() -> None:
@@ -62,7 +75,8 @@ def fill(path: Path, classes: dict[str, str]) -> None:
 def test_from_draw_to_merged_table(tmp_path: Path) -> None:
     directory = start(tmp_path)
     taxonomy = builtin()
-    ids = audit.sample_ids(directory)
+    sample = audit.read_sample(directory)
+    ids = [one.id for one in sample]
     assert b"class" not in (directory / "records.jsonl").read_bytes()
     assert (directory / "reading-a.csv").read_text() != (directory / "reading-b.csv").read_text()
     a = dict.fromkeys(ids, "null") | {ids[0]: "temporal"}
@@ -70,13 +84,13 @@ def test_from_draw_to_merged_table(tmp_path: Path) -> None:
     fill(directory / "reading-b.csv", a | {ids[1]: "leak"})
     first = audit.read_reading(directory / "reading-a.csv", taxonomy)
     second = audit.read_reading(directory / "reading-b.csv", taxonomy)
-    table, open_ids = audit.merge(ids, first, second, {}, "human")
+    table, open_ids = audit.merge(sample, first, second, {}, "human")
     assert open_ids == [ids[1]]
     assert table[1].final == ""
     assert table[1].ambiguous
     path = audit.write_disagreements(directory, first, second, open_ids)
     settled = {ids[1]: audit.Reading(ids[1], "leak", False, "count too high")}
-    table, open_ids = audit.merge(ids, first, second, settled, "human")
+    table, open_ids = audit.merge(sample, first, second, settled, "human")
     assert open_ids == []
     audit.write_merged(table, tmp_path / "out.csv")
     assert audit.read_merged(tmp_path / "out.csv", taxonomy) == table
@@ -84,6 +98,75 @@ def test_from_draw_to_merged_table(tmp_path: Path) -> None:
     assert (found.agreeing, found.settled, found.read_twice) == (5, 1, 6)
     assert found.confusion == (("null", "leak", 1),)
     assert path.exists()
+
+
+def test_strata_travel_to_the_merged_table_and_never_to_the_readers(tmp_path: Path) -> None:
+    directory, taxonomy = tmp_path / "audit", builtin()
+    audit.write_audit(directory, audit.draw(records(40), 5, 3, "severity"), {}, 3)
+    sample = audit.read_sample(directory)
+    assert {one.stratum: one.weight for one in sample} == {"high": 4.0, "low": 9.0}
+    for name in ("reading-a.csv", "reading-b.csv", "records.jsonl"):
+        assert "high" not in (directory / name).read_text(encoding="utf-8")
+    read = {one.id: audit.Reading(one.id, "null", False, "") for one in sample}
+    table, _ = audit.merge(sample, read, read, {}, "human")
+    audit.write_merged(table, tmp_path / "out.csv")
+    again = audit.read_merged(tmp_path / "out.csv", taxonomy)
+    assert again == table
+    assert [(r.stratum, r.weight) for r in again] == [(one.stratum, one.weight) for one in sample]
+
+
+HEAD = "id,reading_a,reading_b,final,ambiguous,note,reader_kind"
+
+
+def test_a_merged_table_without_strata_still_reads(tmp_path: Path) -> None:
+    path = tmp_path / "m.csv"
+    path.write_text(f"{HEAD}\n A ,null,null,null,no,,human+model\n", encoding="utf-8")
+    (row,) = audit.read_merged(path, builtin())
+    assert (row.id, row.stratum, row.weight, row.reader_kind) == ("A", "", None, "human, model")
+
+
+@pytest.mark.parametrize("weight", ["0", "-1", "nan", "inf", "1e999", "many"])
+def test_a_weight_is_a_positive_number(tmp_path: Path, weight: str) -> None:
+    path = tmp_path / "m.csv"
+    path.write_text(
+        f"{HEAD},stratum,weight\nA,null,null,null,no,,human,s,2\nB,null,null,null,no,,human,s,{weight}\n",
+        encoding="utf-8",
+    )
+    with pytest.raises(FormatError, match=r"m\.csv, record line 3, field weight"):
+        audit.read_merged(path, builtin())
+
+
+def test_an_id_stands_once_in_a_merged_table(tmp_path: Path) -> None:
+    path = tmp_path / "m.csv"
+    row = "null,null,null,no,,human"
+    path.write_text(f"{HEAD}\nA,{row}\nB,{row}\nA,{row}\n", encoding="utf-8")
+    with pytest.raises(FormatError, match="line 2 and on line 4"):
+        audit.read_merged(path, builtin())
+
+
+@pytest.mark.parametrize("kind", ["", "\x1b[31mhuman", "robot", "human,", "model+robot"])
+def test_a_reader_is_human_model_or_mixed(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "m.csv"
+    path.write_text(f'{HEAD}\nA,null,null,null,no,,"{kind}"\n', encoding="utf-8")
+    with pytest.raises(FormatError, match="field reader_kind") as caught:
+        audit.read_merged(path, builtin())
+    assert "\x1b" not in str(caught.value)
+
+
+def test_ids_of_a_reading_are_stripped_and_of_the_sample(tmp_path: Path) -> None:
+    path = tmp_path / "r.csv"
+    path.write_text("id,class\n A ,null\n,\n", encoding="utf-8")
+    assert set(audit.read_reading(path, builtin(), ["A", "B"])) == {"A"}
+    path.write_text("id,class\nA,null\nC,null\nD,\n", encoding="utf-8")
+    with pytest.raises(FormatError, match=r"line 3 \(C\): the id is not in sample\.csv; line 4 \(D\).*r\.csv"):
+        audit.read_reading(path, builtin(), ["A", "B"])
+
+
+def test_a_cell_too_long_for_csv_is_a_fault_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "r.csv"
+    path.write_text(f"id,class,note\nA,null,\nB,null,{'x' * 200_000}\n", encoding="utf-8")
+    with pytest.raises(FormatError, match=r"larger than field limit.*record line 3"):
+        audit.read_reading(path, builtin())
 
 
 def test_an_audit_is_not_overwritten(tmp_path: Path) -> None:
@@ -106,13 +189,13 @@ def test_all_faults_of_a_reading_are_named_at_once(tmp_path: Path) -> None:
 
 def test_unreadable_files_say_what_next(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read"):
-        audit.sample_ids(tmp_path)
+        audit.read_sample(tmp_path)
     (tmp_path / "sample.csv").write_text("x\n1\n", encoding="utf-8")
     with pytest.raises(FormatError, match="'id' is missing"):
-        audit.sample_ids(tmp_path)
+        audit.read_sample(tmp_path)
     (tmp_path / "sample.csv").write_bytes(b"id\n\xff\n")
     with pytest.raises(FormatError, match="UTF-8"):
-        audit.sample_ids(tmp_path)
+        audit.read_sample(tmp_path)
 
 
 def test_an_unread_audit_has_no_kappa() -> None:
