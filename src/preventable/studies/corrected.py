@@ -148,6 +148,8 @@ def audit_remarks(evidence: Evidence, audit: Sequence[Audited], file: Path) -> l
             f"{unsettled:,} of {len(audit):,} audited records are not settled and left out: "
             "the corrected and the audit's own share are biased if they differ from the others"
         )
+    if 0 < (weighted := sum(a.weight is not None for a in audit)) < len(audit):
+        said.append(f"{len(audit) - weighted:,} audited records have no weight where others do, and stand for one each")
     if unknown := sum(a.final == UNKNOWN for a in audit):
         said.append(f"{unknown:,} audited records were read as {UNKNOWN} and count as no memory-safety fault")
     return said

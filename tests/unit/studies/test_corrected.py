@@ -139,6 +139,8 @@ def test_what_an_audit_cannot_speak_for_is_said() -> None:
     assert "such as c" in found[0]
     assert "not settled" in found[1]
     assert "unknown" in found[2]
+    audit[0] = Audited("a", "leak", "leak", "leak", False, "", "human", "s", 2.0)
+    assert any("3 audited records have no weight" in words for words in audit_remarks(evidence(["a"]), audit, Path()))
     with pytest.raises(InputError, match=r"none of its 4 ids"):
         audit_remarks(evidence(["x"]), audit, Path("t.csv"))
 
