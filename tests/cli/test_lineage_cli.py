@@ -207,6 +207,15 @@ def test_a_split_file_of_an_odd_name_keeps_its_lines_in_both(repo: Repo) -> None
     assert cohorts(lineage(repo.path), "2020-Q3") == {"2020-Q1": 74, "2020-Q3": 2}
 
 
+def test_a_binary_file_that_turns_into_text_has_its_substantive_age_too(repo: Repo) -> None:
+    repo.commit({"a.c": b"\0\nint a;\n  int b;\nint c;\n"}, Q1)
+    repo.commit({"a.c": b"\0\nint a;\nint b;\nint c;\n"}, Q2)  # whitespace alone, and git calls it binary
+    repo.commit({"a.c": b"zero\nint a;\nint b;\nint c;\n"}, Q3)
+    result = lineage(repo.path)
+    assert cohorts(result, "2020-Q3") == {"2020-Q1": 2, "2020-Q2": 1, "2020-Q3": 1}
+    assert cohorts(result, "2020-Q3", "lines_substantive") == {"2020-Q1": 3, "2020-Q3": 1}
+
+
 def test_links_and_submodules_that_move_have_no_lines(repo: Repo) -> None:
     head = repo.commit({"a.c": "1\n2\n"}, Q1)
     (repo.path / "l1").symlink_to("a.c")

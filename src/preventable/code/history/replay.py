@@ -367,6 +367,7 @@ class Replay:
             asked.append((old if old.strip(b"0") else NOTHING, new))
             known = True
         edits_of = self._compared_as_text(asked)
+        spaced_of = self._compared_as_text(asked, "-w") if self.substantive else edits_of
         for version in versions:
             one = array("I", (version.commit,))
             if version.blobs is None:
@@ -379,18 +380,20 @@ class Replay:
             elif lines is None:
                 touched = array("I", (UNKNOWN,)) * sum(edits_of[NOTHING, old][2::3])
                 lines = FileLines(touched, touched)
-            edits = edits_of[old, new]
+            edits, spaced = edits_of[old, new], spaced_of[old, new]
             if edits:
-                lines = edited(lines, one, edits, None)
+                lines = edited(lines, one, edits, (spaced, None) if spaced != edits else None)
         return lines if lines is not None else FileLines(array("I"), array("I"))
 
-    def _compared_as_text(self, asked: Sequence[tuple[bytes, bytes]]) -> dict[tuple[bytes, bytes], Edits]:
+    def _compared_as_text(
+        self, asked: Sequence[tuple[bytes, bytes]], *options: str
+    ) -> dict[tuple[bytes, bytes], Edits]:
         """The edits between pairs of blobs, binary or not."""
         blobs = sorted({blob for pair in asked for blob in pair})
         with Scratch(self.repository) as scratch:
             trees = {blob: scratch.tree(files=[(b"x", blob)] if blob else ()) for blob in blobs}
             pairs = {trees[old] + b" " + trees[new]: (old, new) for old, new in asked}
-            found = scratch.compare(list(pairs), *AS_TEXT)
+            found = scratch.compare(list(pairs), *AS_TEXT, *options)
         return {pairs[pair]: parse_edits(section) for pair, section in found}
 
 
