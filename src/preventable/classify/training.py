@@ -397,7 +397,8 @@ def save(trained: Trained, path: Path) -> ModelLabeller:
     """Write the model file and read it back, so that what is measured is what ships."""
     model = trained.labeller
     arrays = model_arrays(model.words, model.vocabulary.keys, model.weights, model.bias, model.card)
-    np.savez_compressed(path, allow_pickle=False, **arrays)
+    with path.open("wb") as stream:  # by name, NumPy would add a suffix of its own
+        np.savez_compressed(stream, allow_pickle=False, **arrays)
     return load_model(path, model.taxonomy)
 
 

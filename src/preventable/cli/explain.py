@@ -11,6 +11,7 @@ from preventable.cli import output
 from preventable.cli.feeds import evidence_of, feed_options, open_case
 from preventable.errors import UsageError
 from preventable.evidence.tables import Evidence
+from preventable.plain_text import printable
 from preventable.readers.case_file import nearest
 from preventable.taxonomy.loader import UNKNOWN, Taxonomy
 
@@ -136,4 +137,4 @@ def _text(found: dict[str, Any]) -> str:
             lines.append(f"  {name:<20} {shares}")
         else:
             lines.append(f"  {name:<20} not available: {cell['unavailable']}")
-    return "\n".join("".join(ch if ch.isprintable() else " " for ch in line) for line in lines)
+    return "\n".join(map(printable, lines))

@@ -12,6 +12,7 @@ import click
 import msgspec
 import platformdirs
 
+from preventable.cli import output
 from preventable.cli.columns import columns_of
 from preventable.code.census import CensusCase
 from preventable.code.components import ComponentMap, map_components
@@ -235,11 +236,5 @@ def default_store(locations: Sequence[str]) -> Path:
 def warn_of_rows(evidence: Evidence, *, quiet: bool) -> bool:
     """Tell on standard error what could not be read; whether any record of a feed was lost."""
     for report in evidence.reports:
-        if report.failed and not quiet:
-            first = report.rows[0]
-            click.echo(
-                f"preventable: {report.format}: {report.failed:,} rows could not be read; the first: {first.reason} "
-                f"(file {first.file}{f', record {first.record}' if first.record else ''})",
-                err=True,
-            )
+        output.say_failed(report, quiet=quiet)
     return any(r.failed and READERS[r.format].kind == "advisories" for r in evidence.reports)

@@ -6,6 +6,7 @@ import re
 import textwrap
 from collections.abc import Sequence
 
+from preventable.plain_text import printable
 from preventable.records import METHOD_VERSION, ReadReport
 from preventable.report.model import Column, Section, Table
 from preventable.report.wording import percent
@@ -49,16 +50,6 @@ def render_text(
         out.append(f"    {r.digest}")
     out += ["", textwrap.fill(printable(citation), _WIDTH), ""]
     return "\n".join(out)
-
-
-def printable(text: str) -> str:
-    """The text on one line, without control characters that a terminal would obey.
-
-    Example:
-        >>> printable("a\\x1b[2Jb")
-        'a [2Jb'
-    """
-    return "".join(ch if ch.isprintable() else " " for ch in text)
 
 
 def _table(table: Table) -> str:

@@ -66,7 +66,8 @@ def corrected_share(
         Rows in order of methodology and period; none when fewer than two records of the population were audited.
     Assumes: the audited records were drawn at random from records like these, blind to the labels.
     """
-    settled = {a.id: a for a in audit if a.final}
+    known_as = _known_as(population.records)
+    settled = {known_as.get(a.id, a.id): a for a in audit if a.final}
     final = {name: a.final for name, a in settled.items()}
     kinds = ", ".join(sorted({a.reader_kind for a in audit}))
     rows: list[CorrectedRow] = []
@@ -133,11 +134,11 @@ def audit_remarks(evidence: Evidence, audit: Sequence[Audited], file: Path) -> l
     Raises:
         InputError: none of its ids is among the records.
     """
-    known = set(evidence.advisories["id"])
+    known = _known_as(evidence.advisories)
     missing = [a.id for a in audit if a.id not in known]
     if len(missing) == len(audit):
         raise InputError(
-            f"none of its {len(audit):,} ids is among the {len(known):,} records",
+            f"none of its {len(audit):,} ids is among the {evidence.advisories.height:,} records",
             file=str(file), hint="Was the sample drawn from these records?",
         )  # fmt: skip
     said = []
@@ -192,5 +193,11 @@ def fitting_audit(population: Population, taxonomy: Taxonomy, given: Path | None
     if not population.records["feed"].is_in([FRAME]).all():
         return []
     built_in = read_merged(Path(str(files("preventable.data"))) / "audit" / "linux.csv", taxonomy)
-    here = set(population.records["id"].to_list())
+    here = _known_as(population.records)
     return built_in if sum(a.id in here for a in built_in) >= SMALL else []
+
+
+def _known_as(records: pl.DataFrame) -> dict[str, str]:
+    """Every id and alias, and the id of its record; an id goes before an alias."""
+    named = records.select("id", pl.col("aliases").alias("alias")).explode("alias").drop_nulls()
+    return dict(zip(named["alias"], named["id"], strict=True)) | {i: i for i in records["id"]}

@@ -22,6 +22,7 @@ def population(weaknesses: list[str]) -> Population:
         {
             "id": f"CVE-X-{i:05}",
             "feed": "osv",
+            "aliases": [f"GHSA-{i}"],
             "weakness": w,
             "informational": None,
             "severity": None,
@@ -31,7 +32,8 @@ def population(weaknesses: list[str]) -> Population:
         for i, w in enumerate(weaknesses)
     ]
     schema = {
-        name: SCHEMA["advisories"][name] for name in ("id", "feed", "weakness", "informational", "severity", "cwe")
+        name: SCHEMA["advisories"][name]
+        for name in ("id", "feed", "aliases", "weakness", "informational", "severity", "cwe")
     }
     frame = pl.DataFrame(rows, schema=schema | {"date": pl.Date()})
     return Population(frame, pl.DataFrame({"id": [], "component": []}), "fix", 0, 0, 0, 0)
@@ -81,6 +83,13 @@ def test_without_audited_records_nothing_is_corrected() -> None:
     assert corrected_share(records, unsettled, builtin()) == []
 
 
+def test_an_audit_of_aliases_is_one_of_the_records() -> None:
+    records, audit, _ = simulated()
+    renamed = [msgspec.structs.replace(a, id=f"GHSA-{int(a.id[-5:])}") for a in audit]
+    assert corrected_share(records, renamed, builtin()) == corrected_share(records, audit, builtin())
+    assert audit_remarks(evidence(["a"]), audited(["alias of a"], ["leak"]), Path("t.csv")) == []
+
+
 def test_what_share_adds_has_the_same_members_everywhere() -> None:
     records, audit, _ = simulated()
     added = side_by_side(corrected_share(records, audit, builtin(), methodologies=["strict"], period="year"))
@@ -126,7 +135,10 @@ def test_a_sample_by_year_still_has_years() -> None:
 
 def evidence(ids: list[str]) -> Evidence:
     frames = {name: pl.DataFrame(schema=schema) for name, schema in SCHEMA.items()}
-    frames["advisories"] = pl.DataFrame({"id": ids}, schema={"id": pl.String})
+    frames["advisories"] = pl.DataFrame(
+        {"id": ids, "aliases": [[f"alias of {i}"] for i in ids]},
+        schema={n: SCHEMA["advisories"][n] for n in ("id", "aliases")},
+    )
     return Evidence(**frames, reports=())
 
 
