@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from preventable.cli.main import preventable
+from preventable.errors import InputError
 
 Cli = Callable[..., Any]
 
@@ -175,6 +176,31 @@ def test_share_shows_three_estimates_for_linux() -> None:
     assert row["audited"] == 420
     assert row["audit_only"] == pytest.approx(150 / 420)
     assert row["reader_kind"] == "model"
+
+
+AUDIT_COLUMNS = "id,reading_a,reading_b,final,ambiguous,note,reader_kind\n"
+
+
+@pytest.mark.parametrize("command", ["share", "assess"])
+def test_audits_that_are_unfinished_or_of_other_records_are_told(
+    feed: Path, tmp_path: Path, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    table = tmp_path / "audit.csv"
+    rows = [f"R-{i},temporal,temporal,temporal,no,,human\n" for i in range(8)]
+    more = ["--out", str(tmp_path / "report")] if command == "assess" else []
+    table.write_text(AUDIT_COLUMNS + "".join(rows), encoding="utf-8")
+    assert run(command, "-a", feed, "--audit", table, *more).exit_code == 0  # type: ignore[attr-defined]
+    table.write_text(AUDIT_COLUMNS + "".join(rows) + "R-8,temporal,null,,no,,human\n", encoding="utf-8")
+    found: Any = run(command, "-a", feed, "--audit", table, *more)
+    assert found.exit_code == 1
+    assert "1 of 9 audited records are not settled" in found.stderr
+    assert found.stdout
+    table.write_text(AUDIT_COLUMNS + "X-1,null,null,null,no,,human\n", encoding="utf-8")
+    found = run(command, "-a", feed, "--audit", table, *more)
+    assert isinstance(found.exception, InputError)
+    assert "none of its 1 ids" in str(found.exception)
+    assert found.stdout == ""
 
 
 def test_training_refuses_what_is_not_there(tmp_path: Path) -> None:

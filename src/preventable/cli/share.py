@@ -68,6 +68,7 @@ def command(
         by_component=by_component,
     )
     audited = fitting_audit(population, case.taxonomy, audit)
+    doubtful = warn_of_audit(evidence, audited, audit, quiet=quiet)
     beside = side_by_side(
         corrected_share(
             population,
@@ -92,6 +93,5 @@ def command(
         withdrawn=population.withdrawn,
         without_severity=population.without_severity,
     )
-    doubtful = warn_of_audit(evidence, audited, audit, quiet=quiet)
     if warn_of_rows(evidence, quiet=quiet) or doubtful:
         raise click.exceptions.Exit(1)
