@@ -61,16 +61,17 @@ class Corpus:
         self.files = files[np.argsort(files[:, 0], kind="stable")]
 
     def _read(self, directory: Path) -> tuple[Integers, Integers, Integers, Integers, Integers, Integers]:
+        chunks = [marshal.loads(file.read_bytes()) for file in sorted(directory.iterdir())]
+        # In order, so that no sum depends on how the history was cut for the shards.
+        self.names = _numbered([names for names, *_ in chunks])
+        self.vocabulary = _numbered([words for _, words, *_ in chunks])
         tables: list[tuple[Integers, ...]] = []
-        for file in sorted(directory.iterdir()):
-            names, words, *parts = marshal.loads(file.read_bytes())
+        for names, words, *parts in chunks:
             raw = [np.frombuffer(p, np.uint64 if i == 3 else np.uint32) for i, p in enumerate(parts)]
             pieces, starts, numbers, keys, key_commits, files = (a.astype(np.int64) for a in raw)
             pieces, files = pieces.reshape(-1, 3), files.reshape(-1, 4)
-            name_map = np.array([self.names.setdefault(n, len(self.names)) for n in names] or [0], dtype=np.int64)
-            word_map = np.array(
-                [self.vocabulary.setdefault(w, len(self.vocabulary)) for w in words] or [0], dtype=np.int64
-            )
+            name_map = np.fromiter(map(self.names.__getitem__, names), np.int64, len(names))
+            word_map = np.fromiter(map(self.vocabulary.__getitem__, words), np.int64, len(words))
             pieces[:, 1:] = name_map[pieces[:, 1:]]
             files[:, 1] = name_map[files[:, 1]]
             renamed = files[:, 2] > 0
@@ -82,16 +83,7 @@ class Corpus:
             none = np.zeros(0, np.int64)
             return none.reshape(0, 3), none, none, none, none, none.reshape(0, 4)
         joined = [np.concatenate(parts) for parts in zip(*tables, strict=True)]
-        return joined[0], joined[1], self._sorted(joined[2]), joined[3], joined[4], joined[5]
-
-    def _sorted(self, numbers: Integers) -> Integers:
-        """Number the words by their order, so that no sum depends on how the history was cut for the shards."""
-        words = sorted(self.vocabulary)
-        rank = np.empty(len(words), dtype=np.int64)
-        rank[[self.vocabulary[word] for word in words]] = np.arange(len(words))
-        self.vocabulary = {word: number for number, word in enumerate(words)}
-        renumbered: Integers = rank[numbers]
-        return renumbered
+        return joined[0], joined[1], joined[2], joined[3], joined[4], joined[5]
 
     def _count_words(self, by_piece: sparse.csr_matrix) -> None:
         width = len(self.vocabulary)
@@ -170,3 +162,8 @@ class Corpus:
         rows = rows[among[self.piece_commit[rows]]]
         cosines = (chosen.tocsr()[rows] @ weights) / self.piece_norm[rows, None]
         return self.piece_commit[rows], np.ascontiguousarray(cosines.T)
+
+
+def _numbered(lists: list[list[bytes]]) -> dict[bytes, int]:
+    """Every word of some lists, and its number in order."""
+    return {word: number for number, word in enumerate(sorted(set().union(*lists)))}

@@ -19,7 +19,7 @@ from preventable.code.history.diffparse import Change
 from preventable.code.history.tree import Tree
 from preventable.code.origin.corpus import Corpus, Floats, Integers
 from preventable.code.origin.fixes import Fix, Line, words_of
-from preventable.code.origin.messages import Messages, identifiers, parts, prose_words
+from preventable.code.origin.messages import Messages, identifiers, parts, parts_of_all, prose_words
 from preventable.code.origin.releases import Ancestry
 
 COLUMNS = (
@@ -120,8 +120,8 @@ class Evidence:
         corpus, said = self._corpus, self._messages.by_word
         wanted = said.keys()
         code: dict[str, list[Integers]] = defaultdict(list)
-        for identifier, column in corpus.vocabulary.items():
-            for part in parts(identifier.decode("utf-8", "replace")) & wanted:
+        for column, part in parts_of_all(corpus.vocabulary):
+            if part in wanted:
                 code[part].append(corpus.word_commits(column))
         path_words = {n: parts(p.decode("utf-8", "replace")) & wanted for p, n in corpus.names.items()}
         paths: dict[str, list[int]] = defaultdict(list)

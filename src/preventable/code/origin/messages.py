@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from preventable.code.history.gitcall import Repository
 
 WORD = re.compile(r"[a-z][a-z0-9]{2,}")
 _PARTS = re.compile(r"[A-Z]?[a-z][a-z0-9]{2,}|[A-Z][A-Z0-9]{2,}")
+_PARTS_AND_ENDS = re.compile(_PARTS.pattern + r"|\n")
 _COMMON = (
     "the and for that this with from have has was were are can could would when which not but use used using "
     "uses then than its into them they will such due also only other does did make makes made being been more "
@@ -40,6 +41,21 @@ def parts(identifier: str) -> set[str]:
         (['curl', 'easy', 'reset'], ['http', 'port'])
     """
     return {word.lower() for word in _PARTS.findall(identifier)}
+
+
+def parts_of_all(names: Iterable[bytes]) -> Iterator[tuple[int, str]]:
+    """Position and part, for every part of every identifier in order; one pass, for a history has very many.
+
+    Example:
+        >>> list(parts_of_all([b"curl_easyReset", b"x", b"HTTP_PORT"]))
+        [(0, 'curl'), (0, 'easy'), (0, 'reset'), (2, 'http'), (2, 'port')]
+    """
+    at = 0
+    for part in _PARTS_AND_ENDS.findall(b"\n".join(names).decode("utf-8", "replace")):
+        if part == "\n":
+            at += 1
+        else:
+            yield at, part.lower()
 
 
 def identifiers(text: str) -> set[str]:
