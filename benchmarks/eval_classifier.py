@@ -23,8 +23,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
 
+from preventable.classify.examples import BROAD, CLASSES, STRICT, read_rows
 from preventable.classify.model import default_model, load_model
-from preventable.classify.training import BROAD, CLASSES, STRICT, read_rows
 from preventable.records import Advisory
 
 F64 = npt.NDArray[np.float64]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -37,5 +38,41 @@ def test_a_terminated_census_leaves_nothing(tmp_path: Path) -> None:
     assert process.returncode == 143
     assert "terminated" in said
     assert list(scratch.iterdir()) == []
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)  # nobody of its group is left
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGTERM to handle")
+@pytest.mark.parametrize("command", ["lineage", "origin"])
+def test_a_listing_of_commits_ends_with_its_command(tmp_path: Path, command: str) -> None:
+    """Git lists commits while modules load; on a long history that would go on for long."""
+    repository = tmp_path / "repo"
+    subprocess.run(["git", "init", "-q", str(repository)], check=True)
+    identity = ("-c", "user.name=A", "-c", "user.email=a@b.c")
+    subprocess.run(["git", "-C", str(repository), *identity, "commit", "-q", "--allow-empty", "-m", "x"], check=True)
+    records = tmp_path / "records.jsonl"
+    records.write_text('{"id": "R-1", "title": "t", "text": "t"}\n', encoding="utf-8")
+    listing, slow = tmp_path / "listing", tmp_path / "bin" / "git"
+    slow.parent.mkdir()
+    real = shutil.which("git")
+    hang = f'case "$*" in *" rev-list --topo-order "*) : > {listing}; exec sleep 600;; esac'
+    slow.write_text(f'#!/bin/sh\n{hang}\nexec {real} "$@"\n', encoding="utf-8")
+    slow.chmod(0o755)
+    environment = os.environ | {
+        "PYTHONPATH": str(Path(__file__).parents[2] / "src"),
+        "PATH": f"{slow.parent}{os.pathsep}{os.environ['PATH']}",
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+    }
+    options = ["--advisories", str(records)] if command == "origin" else []
+    with subprocess.Popen(
+        [sys.executable, "-m", "preventable", command, str(repository), *options],
+        env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    ) as process:  # fmt: skip
+        limit = time.monotonic() + 60
+        while not listing.exists() and process.poll() is None and time.monotonic() < limit:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 143, said
     with pytest.raises(ProcessLookupError):
         os.killpg(process.pid, 0)  # nobody of its group is left

@@ -10,7 +10,7 @@ import msgspec
 from preventable.cli import output
 from preventable.progress import Progress
 from preventable.studies.contributors import QuarterRow, count_contributors
-from preventable.studies.lineage import ALL
+from preventable.studies.line_survival import ALL
 
 COLUMNS = QuarterRow.__struct_fields__
 _FLAT = tuple(name for name in COLUMNS if name not in ("turnover", "withheld"))

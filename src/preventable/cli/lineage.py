@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from preventable.cli import output
-from preventable.code.history.commits import begin_reading
+from preventable.code.history.commits import reading_commits
 from preventable.code.history.gitcall import Repository
 from preventable.code.history.periods import EVERY, Every
 from preventable.code.history.tree import AGES, Age
@@ -80,9 +80,6 @@ def command(
     \b
     Example: preventable lineage . --snapshots year --format json
     """
-    commits_read = begin_reading(Repository(repo), revision)
-    from preventable.studies.lineage import CohortRow, digest_of, trace_lineage  # noqa: PLC0415  (slow: git reads on)
-
     bar: Progress | None = None
 
     def progress(steps: int, total: int) -> None:
@@ -91,19 +88,22 @@ def command(
             bar = Progress("commits", total, quiet=quiet)
         bar.advance(steps)
 
-    lineage = trace_lineage(
-        repo,
-        revision=revision,
-        every=every,
-        age=age,
-        exact=exact,
-        ignore_revs=ignore_revs_file,
-        case=case_path,
-        processes=workers,
-        resume=not fresh,
-        commits_read=commits_read,
-        progress=progress,
-    )
+    with reading_commits(Repository(repo), revision) as commits_read:
+        from preventable.studies.lineage import CohortRow, digest_of, trace_lineage  # noqa: PLC0415  (slow: git lists on)
+
+        lineage = trace_lineage(
+            repo,
+            revision=revision,
+            every=every,
+            age=age,
+            exact=exact,
+            ignore_revs=ignore_revs_file,
+            case=case_path,
+            processes=workers,
+            resume=not fresh,
+            commits_read=commits_read,
+            progress=progress,
+        )
     output.say_resumed(lineage.resumed_at, quiet=quiet)
     if bar is not None:
         bar.__exit__(None, None, None)

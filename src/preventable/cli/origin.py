@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from preventable.cli import output
-from preventable.code.history.commits import begin_reading
+from preventable.code.history.commits import reading_commits
 from preventable.code.history.gitcall import Repository
 from preventable.errors import InputError
 from preventable.progress import Progress
@@ -73,10 +73,9 @@ def command(
     repository = Repository(repo)
     loads = [load(location, format_name=format_name, strict=strict, quiet=quiet) for location in locations]
     advisories = {a.id: a for one in loads for a in one.advisories}
-    commits_read = begin_reading(repository, revision)
-    from preventable.studies.origin import DONE, find_origins  # noqa: PLC0415  (slow: git reads on meanwhile)
+    with reading_commits(repository, revision) as commits_read, ExitStack() as stack:
+        from preventable.studies.origin import DONE, find_origins  # noqa: PLC0415  (slow: git lists on meanwhile)
 
-    with ExitStack() as stack:
         bar: Progress | None = None
 
         def progress(steps: int, total: int) -> None:

@@ -6,16 +6,8 @@ from pathlib import Path
 
 import click
 
-from preventable.classify.training import (
-    assemble,
-    audit_ids,
-    check_enough,
-    held_out_rows,
-    read_rows,
-    readings,
-    save,
-    train,
-)
+from preventable.classify.examples import assemble, audit_ids, read_rows, readings
+from preventable.classify.training import check_enough, held_out_rows, save, train
 from preventable.cli import output
 from preventable.errors import OutputError
 from preventable.taxonomy.loader import builtin

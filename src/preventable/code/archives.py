@@ -66,7 +66,7 @@ def archive_members(path: Path, max_file_bytes: int) -> Iterator[Member]:
         zstandard.ZstdError,
     ) as error:
         raise ArchiveError(f"The archive cannot be read: {error}", file=str(path), hint="Fetch it again") from error
-    except (NotImplementedError, RuntimeError) as error:
+    except (NotImplementedError, RuntimeError) as error:  # zipfile: a method it does not know, or a password
         raise ArchiveError(
             f"The archive cannot be read: {error}", file=str(path), hint="Unpack it and give the directory"
         ) from error

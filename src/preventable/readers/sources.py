@@ -212,7 +212,7 @@ class Source:
 
     def _decompressed(self, outer: IO[bytes], head: bytes) -> IO[bytes]:
         if head.startswith(b"\x28\xb5\x2f\xfd"):
-            return cast("IO[bytes]", io.BufferedReader(_Zstd(outer), _CHUNK))
+            return cast("IO[bytes]", io.BufferedReader(ZstdFrames(outer), _CHUNK))
         if head.startswith(b"\x1f\x8b"):
             return cast("IO[bytes]", gzip.GzipFile(fileobj=outer))
         if head.startswith(b"\xfd7zXZ\x00"):
@@ -283,7 +283,7 @@ class Source:
         self.problems.append(FailedRow(file=name, record=None, field=None, reason=reason))
 
 
-class _Zstd(io.RawIOBase):
+class ZstdFrames(io.RawIOBase):
     """Zstandard frames one after the other; unlike the library's own stream, a cut frame is an error."""
 
     def __init__(self, packed: IO[bytes]) -> None:

@@ -28,7 +28,8 @@ from preventable.collector import collector_paused
 from preventable.errors import InputError
 from preventable.records import Estimate
 from preventable.stats.prevalence import wilson
-from preventable.studies.lineage import ALL, Limit, history_limits
+from preventable.studies.line_survival import ALL
+from preventable.studies.lineage import Limit, history_limits
 
 SMALLEST = 5
 """Counts of people under this are withheld."""

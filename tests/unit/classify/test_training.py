@@ -10,20 +10,10 @@ import pytest
 import zstandard
 from scipy import sparse
 
+from preventable.classify.examples import CLASSES, STRICT, assemble, audit_ids, read_rows, readings, rule_label
 from preventable.classify.regression import fit_softmax
 from preventable.classify.text_rules import matches
-from preventable.classify.training import (
-    CLASSES,
-    STRICT,
-    assemble,
-    audit_ids,
-    check_enough,
-    read_rows,
-    readings,
-    rule_label,
-    save,
-    train,
-)
+from preventable.classify.training import check_enough, save, train
 from preventable.errors import FormatError, InputError
 from preventable.records import Advisory
 from preventable.taxonomy.loader import builtin

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from statistics import median_low
 
 from preventable.code.history.gitcall import Repository
@@ -114,13 +114,25 @@ def read_commits(repository: Repository, revision: str = "HEAD") -> Commits:
     Raises:
         RepositoryError: the revision is unknown or the repository is empty.
     """
+    with reading_commits(repository, revision) as commits:
+        return commits()
+
+
+@contextmanager
+def reading_commits(repository: Repository, revision: str = "HEAD") -> Iterator[Callable[[], Commits]]:
+    """:func:`read_commits` in two steps: git lists them while others work, what is given waits for that.
+
+    Git takes its time and a core of its own; meanwhile modules may be loaded that are slow to load.
+    """
     tip = repository.resolve(revision)
-    text = repository.run(
-        "rev-list", "--topo-order", "--reverse", "--no-commit-header", "--format=%H %at %ct %P", tip, "--"
-    )
+    listing = ("rev-list", "--topo-order", "--reverse", "--no-commit-header", "--format=%H %at %ct %P", tip, "--")
+    with repository.beside(*listing) as listed:
+        yield lambda: _parsed(listed(), len(tip))
+
+
+def _parsed(text: bytes, hex_length: int) -> Commits:
     lines = text.split(b"\n")
     lines.pop()
-    hex_length = len(tip)
     position: dict[bytes, int] = {}
     ids = bytearray()
     first: array[int] = array("i")
@@ -145,14 +157,3 @@ def read_commits(repository: Repository, revision: str = "HEAD") -> Commits:
         author_seconds=authored,
         commit_seconds=committed,
     )
-
-
-def begin_reading(repository: Repository, revision: str = "HEAD") -> Callable[[], Commits]:
-    """Begin :func:`read_commits`; what is returned waits for it.
-
-    Git takes its time and a core of its own; meanwhile others may be loaded that are slow to load.
-    """
-    with_one = ThreadPoolExecutor(1)
-    reading = with_one.submit(read_commits, repository, revision)
-    with_one.shutdown(wait=False)
-    return reading.result

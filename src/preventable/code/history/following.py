@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from preventable.code.history.diffparse import FILE, FOLLOWED, Change, parse_change
@@ -102,19 +103,22 @@ class Follower:
             return
         scratch = self._scratch
         asked: dict[bytes, list[_Waiting]] = {}
+        trees: dict[tuple[tuple[bytes, bytes], ...], bytes] = {}
         for wait in waiting:
-            lost = [
-                (b"%09d" % number, scratch.tree(files=[(_base(path), blob)]))
-                for number, (blob, path) in enumerate(wait.lost)
-            ]
+            key = tuple(wait.lost)  # the same for all files of a commit
+            old = trees.get(key) or trees.setdefault(key, self._numbered(key))
             new = scratch.tree(files=[(_base(wait.path), wait.blob)])
-            pair = scratch.tree(trees=lost) + b" " + scratch.tree(trees=[(b"x", new)])
-            asked.setdefault(pair, []).append(wait)
+            asked.setdefault(old + b" " + scratch.tree(trees=[(b"x", new)]), []).append(wait)
         for pair, section in scratch.compare(list(asked), *FOLLOW):
             source = _SOURCE.search(section)
             if source:
                 for wait in asked[pair]:
                     self._give(wait, wait.lost[int(source[1])][1], section, whitespace)
+
+    def _numbered(self, files: Sequence[tuple[bytes, bytes]]) -> bytes:
+        """A tree of files (blob and path), each under its own name in a directory of its number."""
+        tree = self._scratch.tree
+        return tree(trees=[(b"%09d" % n, tree(files=[(_base(path), blob)])) for n, (blob, path) in enumerate(files)])
 
     def _look_up(self, waiting: list[_Waiting]) -> None:
         """Find the blobs of files that only moved; one that cannot be asked for is left out."""

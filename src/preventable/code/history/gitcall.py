@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Self
 
@@ -98,6 +98,34 @@ class Repository:
         """
         done = _run(self.command(*arguments), stdin=stdin, more=self._more)
         return done.stdout
+
+    @contextmanager
+    def beside(self, *arguments: str) -> Iterator[Callable[[], bytes]]:
+        """A git call that goes on while others work; what is given waits for its standard output.
+
+        Whoever leaves before it is done ends it.
+
+        Raises:
+            RepositoryError: by what is given: git failed; its own words are in the message.
+        """
+        line = self.command(*arguments)
+        with subprocess.Popen(
+            line,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=_environment(self._more),
+        ) as process:
+
+            def finish() -> bytes:
+                out, words = process.communicate()
+                _require_success(line, process.returncode, words)
+                return out
+
+            try:
+                yield finish
+            finally:
+                process.kill()
 
     def records(self, *arguments: str) -> Iterator[bytes]:
         """The parts of a git call's output that end in NUL, one at a time.
@@ -244,12 +272,17 @@ def _run(
         )
     except FileNotFoundError as error:
         raise RepositoryError("git is not installed", hint="Install git 2.33 or newer") from error
-    if check and done.returncode != 0:
+    if check:
+        _require_success(line, done.returncode, done.stderr)
+    return done
+
+
+def _require_success(line: Sequence[str], status: int, words: bytes) -> None:
+    if status != 0:
         raise RepositoryError(
-            f"git {_subcommand(line)} failed: {_last_line(done.stderr)}",
+            f"git {_subcommand(line)} failed: {_last_line(words)}",
             hint="`git fsck` tells whether the repository is damaged",
         )
-    return done
 
 
 def _subcommand(line: Sequence[str]) -> str:

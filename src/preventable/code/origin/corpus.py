@@ -7,6 +7,7 @@ Put together from the files that the shards of a replay leave (see
 from __future__ import annotations
 
 import marshal
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,7 @@ class Corpus:
         commits: number of commits in the history.
 
     Attributes:
-        vocabulary: word → column.
+        vocabulary: word → column, in order of both.
         word_weight: shape (words,), log((commits + 1) / commits that added the word).
         word_first: shape (words,), index of the first commit that added the word.
         piece_commit: shape (pieces,), ascending.
@@ -61,12 +62,11 @@ class Corpus:
         self.files = files[np.argsort(files[:, 0], kind="stable")]
 
     def _read(self, directory: Path) -> tuple[Integers, Integers, Integers, Integers, Integers, Integers]:
-        chunks = [marshal.loads(file.read_bytes()) for file in sorted(directory.iterdir())]
-        # In order, so that no sum depends on how the history was cut for the shards.
-        self.names = _numbered([names for names, *_ in chunks])
-        self.vocabulary = _numbered([words for _, words, *_ in chunks])
+        chunks = sorted(directory.iterdir())
+        self._number(chunks)
         tables: list[tuple[Integers, ...]] = []
-        for names, words, *parts in chunks:
+        for file in chunks:
+            names, words, *parts = marshal.loads(file.read_bytes())
             raw = [np.frombuffer(p, np.uint64 if i == 3 else np.uint32) for i, p in enumerate(parts)]
             pieces, starts, numbers, keys, key_commits, files = (a.astype(np.int64) for a in raw)
             pieces, files = pieces.reshape(-1, 3), files.reshape(-1, 4)
@@ -84,6 +84,17 @@ class Corpus:
             return none.reshape(0, 3), none, none, none, none, none.reshape(0, 4)
         joined = [np.concatenate(parts) for parts in zip(*tables, strict=True)]
         return joined[0], joined[1], joined[2], joined[3], joined[4], joined[5]
+
+    def _number(self, chunks: Sequence[Path]) -> None:
+        """Number names and words by their order, so that no sum depends on how the history was cut for the shards."""
+        all_names: set[bytes] = set()
+        all_words: set[bytes] = set()
+        for file in chunks:  # which are read again later: all of their words at once would be many times as much
+            names, words, *_ = marshal.loads(file.read_bytes())
+            all_names.update(names)
+            all_words.update(words)
+        self.names = {name: number for number, name in enumerate(sorted(all_names))}
+        self.vocabulary = {word: number for number, word in enumerate(sorted(all_words))}
 
     def _count_words(self, by_piece: sparse.csr_matrix) -> None:
         width = len(self.vocabulary)
@@ -162,8 +173,3 @@ class Corpus:
         rows = rows[among[self.piece_commit[rows]]]
         cosines = (chosen.tocsr()[rows] @ weights) / self.piece_norm[rows, None]
         return self.piece_commit[rows], np.ascontiguousarray(cosines.T)
-
-
-def _numbered(lists: list[list[bytes]]) -> dict[bytes, int]:
-    """Every word of some lists, and its number in order."""
-    return {word: number for number, word in enumerate(sorted(set().union(*lists)))}

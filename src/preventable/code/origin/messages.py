@@ -51,11 +51,11 @@ def parts_of_all(names: Iterable[bytes]) -> Iterator[tuple[int, str]]:
         [(0, 'curl'), (0, 'easy'), (0, 'reset'), (2, 'http'), (2, 'port')]
     """
     at = 0
-    for part in _PARTS_AND_ENDS.findall(b"\n".join(names).decode("utf-8", "replace")):
-        if part == "\n":
+    for match in _PARTS_AND_ENDS.finditer(b"\n".join(names).decode("utf-8", "replace")):
+        if match[0] == "\n":
             at += 1
         else:
-            yield at, part.lower()
+            yield at, match[0].lower()
 
 
 def identifiers(text: str) -> set[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from preventable.studies.lineage import at_risk, half_point, survival_curve
+from preventable.studies.line_survival import at_risk, half_point, survival_curve
 
 
 def test_cohorts_are_at_risk_from_the_end_of_their_own_quarter() -> None:
