@@ -9,14 +9,13 @@ import click
 import msgspec
 
 from preventable.cli import output
-from preventable.cli.audited import warn_of_audit
+from preventable.cli.audited import given_audit
 from preventable.cli.feeds import evidence_of, feed_options, filter_options, filters_of, open_case, warn_of_rows
 from preventable.errors import FormatError, UsageError
 from preventable.report.bundle import results_document, write_report
 from preventable.report.model import Section
 from preventable.report.sections.registry import included_section
 from preventable.studies.assessment import Assessment, assess
-from preventable.studies.audit import read_merged
 
 
 @click.command("assess")
@@ -83,8 +82,7 @@ def command(
     values["store"] = values["store"] or out / "evidence"
     documents = [_saved(file) for file in includes]
     evidence = evidence_of(case, path=path, quiet=quiet, **values)
-    audited = read_merged(audit, case.taxonomy) if audit else []
-    doubtful = warn_of_audit(evidence, audited, audit, quiet=quiet)
+    audited, doubtful = given_audit(evidence, audit, case.taxonomy, quiet=quiet)
     assessment = assess(
         evidence,
         case.taxonomy,
@@ -94,7 +92,7 @@ def command(
         period=period,  # type: ignore[arg-type]  # the choices above are its values
         lines=_lines(documents),
         earlier=_bytes(earlier) if earlier else None,
-        audit=audit,
+        audit=audited,
     )
     finish(assessment, case.taxonomy, out, fmt, quiet=quiet, included=[included_section(d) for d in documents])
     if warn_of_rows(evidence, quiet=quiet) or doubtful:

@@ -1,25 +1,31 @@
-"""What an audit that was given cannot speak for, told where its figures are shown."""
+"""An audit that the user gives, and what it cannot speak for."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from preventable.evidence.tables import Evidence
-from preventable.studies.audit import Audited
+from preventable.plain_text import printable
+from preventable.studies.audit import Audited, read_merged
 from preventable.studies.corrected import audit_remarks
+from preventable.taxonomy.loader import Taxonomy
 
 
-def warn_of_audit(evidence: Evidence, audit: Sequence[Audited], file: Path | None, *, quiet: bool) -> bool:
-    """Tell on standard error what an audit that was given cannot speak for; whether there is anything.
+def given_audit(
+    evidence: Evidence, file: Path | None, taxonomy: Taxonomy, *, quiet: bool
+) -> tuple[list[Audited] | None, bool]:
+    """An audit that was given, and whether there is anything that it cannot speak for, told on standard error.
 
     Raises:
-        InputError: it was drawn from other records.
+        InputError: it cannot be read, or was drawn from other records. FormatError: it is not an audit table.
     """
-    doubts = audit_remarks(evidence, audit, file) if file else []
+    if file is None:
+        return None, False
+    audit = read_merged(file, taxonomy)
+    doubts = audit_remarks(evidence, audit, file)
     if not quiet:
         for doubt in doubts:
-            click.echo(f"preventable: audit: {doubt}", err=True)
-    return bool(doubts)
+            click.echo(f"preventable: audit: {printable(doubt)}", err=True)
+    return audit, bool(doubts)

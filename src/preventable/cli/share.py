@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from preventable.cli import output
-from preventable.cli.audited import warn_of_audit
+from preventable.cli.audited import given_audit
 from preventable.cli.feeds import evidence_of, feed_options, filter_options, filters_of, open_case, warn_of_rows
 from preventable.errors import UsageError
 from preventable.studies.corrected import NO_AUDIT, corrected_share, fitting_audit, side_by_side
@@ -67,12 +67,11 @@ def command(
         period=period,  # type: ignore[arg-type]  # the choices above are its values
         by_component=by_component,
     )
-    audited = fitting_audit(population, case.taxonomy, audit)
-    doubtful = warn_of_audit(evidence, audited, audit, quiet=quiet)
+    audited, doubtful = given_audit(evidence, audit, case.taxonomy, quiet=quiet)
     beside = side_by_side(
         corrected_share(
             population,
-            audited,
+            fitting_audit(population, case.taxonomy) if audited is None else audited,
             case.taxonomy,
             methodologies=methodologies or None,
             period=period,  # type: ignore[arg-type]  # the choices above are its values

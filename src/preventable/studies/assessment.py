@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
-from pathlib import Path
 
 import msgspec
 import polars as pl
@@ -14,6 +13,7 @@ from preventable.errors import FormatError
 from preventable.evidence.tables import Evidence
 from preventable.records import METHOD_VERSION, ReadReport
 from preventable.stats.agreement import Agreement
+from preventable.studies.audit import Audited
 from preventable.studies.corrected import CorrectedRow, corrected_share, fitting_audit
 from preventable.studies.hotspots import HotspotRow, hotspots
 from preventable.studies.population import Dating, Filters, Period, Population, select
@@ -84,7 +84,7 @@ def assess(
     period: Period = "year",
     lines: Mapping[str, int] | None = None,
     earlier: bytes | None = None,
-    audit: Path | None = None,
+    audit: Sequence[Audited] | None = None,
 ) -> Assessment:
     """Ask every study.
 
@@ -97,12 +97,13 @@ def assess(
         period: length of a period.
         lines: lines of code per component, for the hotspots.
         earlier: bytes of an earlier ``results.json`` to compare with.
-        audit: an audit table of these records; the built-in one where it fits.
+        audit: of these records; by default the built-in one, where it fits.
     Raises:
         FormatError: ``earlier`` is not such a file.
     """
     filters = filters or Filters()
     population = select(evidence, filters)
+    audited = fitting_audit(population, taxonomy) if audit is None else audit
     shares = share(population, taxonomy, period=period)
     data_date = max((r.data_date for r in evidence.reports if r.data_date and r.format != "releases"), default=None)
     labels = dict(zip(population.records["id"], population.records["weakness"], strict=True))
@@ -120,7 +121,7 @@ def assess(
         left_out=population.left_out,
         without_severity=population.without_severity,
         shares=shares,
-        corrected=corrected_share(population, fitting_audit(population, taxonomy, audit), taxonomy, period=period),
+        corrected=corrected_share(population, audited, taxonomy, period=period),
         component_shares=share(population, taxonomy, methodologies=[primary], period="all", by_component=True),
         prevented=prevented(population, taxonomy, period=period),
         hotspots=hotspots(population, taxonomy, taxonomy.methodologies[primary], lines=lines),

@@ -181,16 +181,9 @@ NO_AUDIT: dict[str, object] = {
 """What a row carries where nothing was audited."""
 
 
-def fitting_audit(population: Population, taxonomy: Taxonomy, given: Path | None) -> list[Audited]:
-    """The audit to use: the one given, else the built-in one of Linux where all records are the kernel's own and at
-    least 100 of its ids are here.
-
-    Raises:
-        InputError: the given file cannot be read. FormatError: it is not an audit table.
-    """
-    if given is not None:
-        return read_merged(given, taxonomy)
-    if not population.records["feed"].is_in([FRAME]).all():
+def fitting_audit(population: Population, taxonomy: Taxonomy) -> list[Audited]:
+    """The built-in audit of Linux where all records are the kernel's own and at least 100 of its ids are here."""
+    if not (population.records["feed"] == FRAME).all():
         return []
     built_in = read_merged(Path(str(files("preventable.data"))) / "audit" / "linux.csv", taxonomy)
     here = _known_as(population.records)

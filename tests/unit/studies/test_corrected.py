@@ -78,7 +78,7 @@ def test_periods_are_pooled_partially() -> None:
 def test_without_audited_records_nothing_is_corrected() -> None:
     records, _, _ = simulated()
     assert corrected_share(records, audited(["CVE-Y-1"], ["leak"]), builtin()) == []
-    assert fitting_audit(records, builtin(), None) == []
+    assert fitting_audit(records, builtin()) == []
     unsettled = [Audited("CVE-X-00001", "leak", "null", "", True, "", "human")] * 3
     assert corrected_share(records, unsettled, builtin()) == []
 
@@ -160,7 +160,7 @@ def test_what_an_audit_cannot_speak_for_is_said() -> None:
 def test_the_built_in_audit_speaks_for_the_kernel_alone() -> None:
     facts = load_facts()
     kernel = select(facts)
-    assert len(fitting_audit(kernel, builtin(), None)) >= 400
+    assert len(fitting_audit(kernel, builtin())) >= 400
     foreign = kernel.records.head(1).with_columns(pl.lit("GHSA-1").alias("id"), pl.lit("osv").alias("feed"))
     mixed = msgspec.structs.replace(kernel, records=pl.concat([kernel.records, foreign]))
-    assert fitting_audit(mixed, builtin(), None) == []
+    assert fitting_audit(mixed, builtin()) == []
