@@ -1,4 +1,4 @@
-"""Labelled texts to learn from: what each record's readings, CWEs, categories or rules say of its class.
+"""Labelled texts to learn from: what each record's readings, CWEs or categories say of its class.
 
 What each source weighs, and why, is in docs/model-card.md. Audit records are left out by id and by alias.
 """
@@ -25,11 +25,9 @@ from preventable.records import Advisory
 from preventable.taxonomy.loader import Taxonomy
 
 CLASSES: tuple[str, ...] = PRECEDENCE
-READING_WEIGHTS = {"random": 6.0, "mixed": 3.0, "uncertain": 3.0}
-"""By how a record was drawn: those picked for being hard count half, lest they decide how common a class is."""
+READING_WEIGHTS = {"kernel": 3.0, "rustsec": 6.0}
 CATEGORY_WEIGHT = 3.0
 CWE_WEIGHTS = {"nluedtke": 6.0, "vr-kernel": 1.0, "vr": 0.7}
-RULE_WEIGHT = 0.6
 COMMON = frozenset(("injection", "access-control", "path"))
 """Classes of which the non-kernel data holds thousands: one in ten is kept."""
 TRIGGERS = frozenset(("integer", "race", "error-handling", "logic"))
@@ -53,7 +51,7 @@ class Example(msgspec.Struct, frozen=True):
     """Class, or ``None`` when no single one is known."""
     weight: float
     by: str
-    """``reading``, ``cwe``, ``category``, ``rules`` or ``none``."""
+    """``reading``, ``cwe``, ``category`` or ``none``."""
     among: frozenset[str] = frozenset()
     """Classes of which it is one, where no single one is known."""
     group: str = ""
@@ -114,27 +112,43 @@ def audit_ids() -> frozenset[str]:
     return frozenset(row["id"] for row in csv.DictReader(text.splitlines()))
 
 
-def readings() -> dict[str, tuple[str, str]]:
-    """The training readings, kernel and RustSec: id to (class, how it was drawn)."""
-    found = {}
-    for name in ("linux-readings.csv", "rustsec-readings.csv"):
-        text = files("preventable.data").joinpath(f"training/{name}").read_text(encoding="utf-8")
-        found.update({row["id"]: (row["class"], row["drawn"]) for row in csv.DictReader(text.splitlines())})
-    return found
+class Reading(msgspec.Struct, frozen=True):
+    """What a record was read as."""
+
+    weakness: str
+    drawn: str
+    """How it was picked: a fact about the order of reading, since every kernel record of the file has been read."""
+    second: str | None = None
+    """What a second reading, blind to the first, said."""
+
+
+def readings() -> dict[str, Reading]:
+    """The training readings, kernel and RustSec, by id."""
+    second = {row["id"]: row["class"] for row in _table("linux-second-readings.csv")}
+    return {
+        row["id"]: Reading(row["class"], row["drawn"], second.get(row["id"]))
+        for name in ("linux-readings.csv", "rustsec-readings.csv")
+        for row in _table(name)
+    }
+
+
+def _table(name: str) -> list[dict[str, str]]:
+    text = files("preventable.data").joinpath(f"training/{name}").read_text(encoding="utf-8")
+    return list(csv.DictReader(text.splitlines()))
 
 
 def assemble(
     rows: Sequence[Row],
     taxonomy: Taxonomy,
-    read: Mapping[str, tuple[str, str]],
+    read: Mapping[str, Reading],
     excluded: Set[str],
 ) -> list[Example]:
-    """Give every text the best label there is: a reading, a specific CWE, else the rules' word.
+    """Give every text the best label there is: its readings (either class, where two differ), else a specific CWE.
 
     Args:
         rows: texts.
         taxonomy: maps CWEs to classes; vague ones decide nothing.
-        read: readings, id to class and how it was drawn.
+        read: readings by id.
         excluded: ids (or aliases) that must not be used at all.
     """
     examples = []
@@ -147,10 +161,13 @@ def assemble(
             examples += _rust(row, read.get(row.id))
             continue
         weakness: str | None = None
+        among: frozenset[str] = frozenset()
         weight, by = 0.0, "none"
         if row.id in read:
-            weakness, drawn = read[row.id]
-            weight, by = READING_WEIGHTS[drawn], "reading"
+            said = frozenset((read[row.id].weakness, read[row.id].second or read[row.id].weakness)) & frozenset(CLASSES)
+            if said:  # a reading of ``unknown`` teaches nothing
+                weight, by = READING_WEIGHTS["kernel"], "reading"
+                weakness, among = (next(iter(said)), frozenset()) if len(said) == 1 else (None, said)
         elif row.source in CWE_WEIGHTS and row.cwe:
             decided = [c for cwe in row.cwe if (c := taxonomy.class_of_cwe(cwe)) is not None]
             if decided:
@@ -160,18 +177,12 @@ def assemble(
                     if weakness in COMMON and zlib.crc32(row.id.encode()) % 10:
                         continue
                     weakness, weight = _consequence(row, weakness, weight)
-        elif row.source == "kernel":
-            weakness, weight = rule_label(matches(Advisory(row.id, "", "", row.title, row.text)))
-            by = "rules" if weakness else "none"
-        if weakness is None and row.source not in ("kernel", "nluedtke"):
-            continue
-        if weakness not in CLASSES:  # a reading of ``unknown``
-            weakness, weight, by = None, 0.0, "none"
-        examples.append(Example(row.id, row.source, row.title, row.text, weakness, weight, by))
+        if weight > 0:
+            examples.append(Example(row.id, row.source, row.title, row.text, weakness, weight, by, among))
     return examples
 
 
-def _rust(row: Row, reading: tuple[str, str] | None) -> list[Example]:
+def _rust(row: Row, reading: Reading | None) -> list[Example]:
     """A RustSec advisory: its reading, and where that contradicts the categories, what these say.
 
     A category names a set of classes ("memory-corruption": one of the strict ones). Where both speak, the set
@@ -189,8 +200,8 @@ def _rust(row: Row, reading: tuple[str, str] | None) -> list[Example]:
     group = min((a for a in row.aliases if a.startswith("CVE")), default=row.package)
     weakness: str | None = None
     weight, by = (CATEGORY_WEIGHT, "category") if among else (0.0, "none")
-    if reading is not None and reading[0] in CLASSES and (not among or reading[0] in among):
-        weakness, weight, by = reading[0], READING_WEIGHTS[reading[1]], "reading"
+    if reading is not None and reading.weakness in CLASSES and (not among or reading.weakness in among):
+        weakness, weight, by = reading.weakness, READING_WEIGHTS["rustsec"], "reading"
     return [Example(row.id, row.source, row.title, row.text, weakness, weight, by, among, group)]
 
 
@@ -201,22 +212,14 @@ def _consequence(row: Row, weakness: str, weight: float) -> tuple[str | None, fl
     Deep recursion is sometimes filed under a stack overflow's CWE; such a record teaches nothing.
     """
     if weakness in TRIGGERS and words_of(row.title, row.text).genre != SENTENCE:
-        by_rules, _ = rule_label(matches(Advisory(row.id, "", "", row.title, row.text)))
-        if by_rules in STRICT:
-            return by_rules, weight / 4
+        found = matches(Advisory(row.id, "", "", row.title, row.text))
+        if found and found[0].weakness in STRICT and not _shift(found):
+            return found[0].weakness, weight / 4
     if weakness == "spatial" and "recurs" in row.text.lower():
         return None, 0.0
     return weakness, weight
 
 
-def rule_label(found: Sequence[Match]) -> tuple[str | None, float]:
-    """The rules' class and how far to trust it: less from the body, much less when classes compete."""
-    if not found:
-        return None, 0.0
-    best = found[0]
-    if best.weakness == "spatial" and any("shift" in m.words.lower() for m in found):
-        return "integer", 0.4
-    weight = RULE_WEIGHT if best.kind == "signature" or best.field == "title" else RULE_WEIGHT / 2
-    if any(m.weakness != best.weakness and m.strength >= best.strength - 12 for m in found):
-        weight *= 0.35
-    return best.weakness, weight
+def _shift(found: Sequence[Match]) -> bool:
+    """Whether the rules saw a shift out of bounds, whose last words they would take for an access."""
+    return any("shift" in m.words.lower() for m in found)

@@ -41,7 +41,8 @@ genre without words) says nothing that the model understands: no label and no ch
 LEAST = 0.30
 """Where no class is likelier than this, nor memory safety by its classes together, there is no label; chances stand."""
 BRIEF = 12
-"""Texts of at most so many words: every word weighs much there, whatever it is, so that ..."""
+"""Records whose title and text have at most so many words each: every word weighs much there, whatever it is, so
+that ..."""
 LEAST_OF_BRIEF = 0.50
 """... more is asked of them."""
 MODEL_VERSION = "2"
@@ -190,7 +191,7 @@ class ModelLabeller:
             batch = advisories[start : start + BATCH]
             words = [words_of(a.title, a.text) for a in batch]
             genre = np.fromiter((w.genre for w in words), dtype=np.intp, count=len(words))
-            size = np.fromiter((len(w.title) + len(w.body) for w in words), dtype=np.intp, count=len(words))
+            size = np.fromiter((max(len(w.title), len(w.body)) for w in words), dtype=np.intp, count=len(words))
             yield rows_of(words, self.vocabulary), genre, size, batch
 
     def _scores(self, rows: Rows) -> F32:
@@ -236,12 +237,7 @@ class ModelLabeller:
             genre,
             self.card.calibrations.get("broad", Calibration()),
         )
-        allowed = np.where(
-            (strict > 0.5)[:, None],
-            strict_mask,
-            np.where((broad > 0.5)[:, None], broad_only, ~(strict_mask | broad_only)),
-        )
-        chosen: npt.NDArray[np.intp] = np.argmax(np.where(allowed, p, -1.0), axis=1)
+        chosen = choose(p, strict, broad, self.classes)
         spread = (p[:, strict_mask].sum(axis=1) > 0.5) | (p[:, strict_mask | broad_only].sum(axis=1) > 0.5)
         return chosen, spread
 
@@ -285,6 +281,23 @@ class ModelLabeller:
             key = int(self.vocabulary.keys[column])
             known = self._names[column] = (ZONES[zone_of(key)], key_words(key, self.words))
         return known
+
+
+def choose(
+    p: F32, strict: npt.NDArray[np.floating[Any]], broad: npt.NDArray[np.floating[Any]], classes: Sequence[str]
+) -> npt.NDArray[np.intp]:
+    """The likeliest class among those that the chances of the tiers allow, shape (n,).
+
+    Args:
+        p: class probabilities, shape (n, c).
+        strict: chance that a record is one of the first tier, shape (n,).
+        broad: of the first or the second.
+        classes: names of the columns.
+    """
+    first, second = (np.array([c in tier for c in classes]) for tier in _TIERS)
+    allowed = np.where((strict > 0.5)[:, None], first, np.where((broad > 0.5)[:, None], second, ~(first | second)))
+    chosen: npt.NDArray[np.intp] = np.argmax(np.where(allowed, p, -1.0), axis=1)
+    return chosen
 
 
 def logit(p: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64]:
@@ -346,9 +359,35 @@ def load_model(path: Path, taxonomy: Taxonomy | None = None) -> ModelLabeller:
     return ModelLabeller(make_vocabulary(words, keys), weights, bias, card, taxonomy)
 
 
+@cache
+def held_out_classes() -> Mapping[str, str]:
+    """Records that trained the model that ships, and the class that a fit gave which had not seen them.
+
+    What the model itself says of these is close to what it was told, so that nothing about its errors can be
+    learned from them.
+    """
+    with (
+        as_file(files("preventable.data").joinpath("model/weakness.npz")) as path,
+        path.open("rb") as stream,
+        np.load(stream, allow_pickle=False) as archive,
+    ):
+        classes = msgspec.json.decode(archive["card"].tobytes(), type=Card).classes
+        ids = archive["held_out_ids"].tobytes().decode().split("\n")
+        return {i: classes[c] for i, c in zip(ids, archive["held_out"], strict=True)}
+
+
+def held_out_arrays(chosen: Mapping[str, int]) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of a model file from which ``held_out_classes`` reads; ids in order."""
+    ids = sorted(chosen)
+    return {
+        "held_out_ids": np.frombuffer("\n".join(ids).encode(), dtype=np.uint8),
+        "held_out": np.array([chosen[i] for i in ids], dtype=np.uint8),
+    }
+
+
 def model_arrays(
     words: Sequence[bytes], keys: npt.NDArray[np.uint64], weights: F32, bias: F32, card: Card
-) -> Mapping[str, npt.NDArray[Any]]:
+) -> dict[str, npt.NDArray[Any]]:
     """The arrays of a model file: keys ascending and as steps, weights in eight bits with one scale per class."""
     order = np.argsort(keys)
     scale = np.maximum(np.abs(weights).max(axis=0), 1e-6) / 127

@@ -19,6 +19,8 @@ from preventable.classify.model import (
     Calibration,
     Card,
     ModelLabeller,
+    choose,
+    held_out_arrays,
     lead,
     load_model,
     logit,
@@ -37,11 +39,8 @@ MAX_FEATURES = 52_000
 MIN_TAUGHT = 50
 """Labelled texts that no fold holds out: every fit starts from them."""
 PENALTY = 2e-5
-TEACHER_TRUST = 0.4
-DOUBT = 0.15
-"""A rule's label to which the first fit gives less than this is dropped."""
-SURE = 0.8
-SURE_WEIGHT = 0.2
+RARE = 5.0
+"""Logarithm of how rare a feature is whose weight the ridge holds as if unscaled."""
 FOLDS = 4
 JUDGED = frozenset(("kernel", "nluedtke", "rustsec"))
 """Sources whose readings, CWEs and categories are held out in turn."""
@@ -109,6 +108,9 @@ def train(
         said: told what is being done.
     Raises:
         InputError: the texts share no word.
+
+    The ridge holds a rare n-gram less than a common one: every feature is scaled by its rarity, log(n / records with
+    it), while weights are fitted, and the factor moves into the weights at the end.
     """
     words = [words_of(e.title, e.text) for e in examples]
     said(f"{len(examples)} texts to words")
@@ -118,11 +120,13 @@ def train(
             f"no word stands in {MIN_RECORDS_PER_WORD} of the {len(examples):,} texts", hint="Give records with texts"
         )
     x = _matrix(words, vocabulary, keys)
+    rarity = _rarity(x)
+    x.data *= rarity[x.indices]
     targets, weights = _targets(examples)
     said(f"{x.shape[1]} features, {x.nnz} values")
     first = fit_softmax(x, targets, weights, penalty=PENALTY, iterations=iterations)
     kept = _most_important(first, x)
-    keys, x, first = keys[kept], x[:, kept].tocsr(), Softmax(first.weights_[kept], first.bias_)
+    keys, x, rarity, first = keys[kept], x[:, kept].tocsr(), rarity[kept], Softmax(first.weights_[kept], first.bias_)
     said(f"{len(keys)} features kept")
     judged = np.array([_judged(e) for e in examples])
     ids = _held_out_ids(examples)
@@ -131,14 +135,14 @@ def train(
         x, targets, np.where(outside, 0, weights).astype(np.float32), penalty=PENALTY, iterations=iterations
     )
     fold = np.array([zlib.crc32((e.group or e.id).encode()) % FOLDS for e in examples])
-    weak = np.array([e.source == "kernel" and e.by in ("rules", "none") for e in examples])
     scores = np.zeros(targets.shape, dtype=np.float32)
     for k in range(FOLDS):
         out = outside & (fold == k)
-        fitted = _fit_doubting(x, targets, weights, weak, out, start, iterations // 2)
+        known = np.where(out, 0, weights).astype(np.float32)
+        fitted = fit_softmax(x, targets, known, penalty=PENALTY, start=start, iterations=iterations)
         scores[out] = x[out] @ fitted.weights_ + fitted.bias_
         said(f"fold {k + 1} of {FOLDS}")
-    final = _fit_doubting(x, targets, weights, weak, np.zeros(len(weak), dtype=bool), first, iterations // 2)
+    final = fit_softmax(x, targets, weights, penalty=PENALTY, start=first, iterations=iterations)
     genre = np.array([w.genre for w in words])
     temperature, held_out, chances, calibrations = _calibrate(examples, scores, judged, genre, fold, taxonomy)
     card = Card(
@@ -152,42 +156,18 @@ def train(
         "single words, signatures of sanitizers, and groups of at most three words; no text of any record",
     )
     used, remap = _used_words(vocabulary, keys)
-    labeller = ModelLabeller(make_vocabulary(used, remap), final.weights_, final.bias_, card, taxonomy)
-    return Trained(labeller, tuple(examples), held_out, chances, judged)
-
-
-def _fit_doubting(
-    x: sparse.csr_matrix,
-    targets: F32,
-    weights: F32,
-    weak: npt.NDArray[np.bool_],
-    out: npt.NDArray[np.bool_],
-    start: Softmax,
-    iterations: int,
-) -> Softmax:
-    """Fit twice: the first fit, which trusts weak labels less, says which of them to drop and fills gaps it is sure of.
-
-    Rows of ``out`` take part in neither fit.
-    """
-    used = np.where(out, 0, weights).astype(np.float32)
-    teacher = fit_softmax(
-        x, targets, np.where(weak, used * TEACHER_TRUST, used), penalty=PENALTY, start=start, iterations=iterations
+    labeller = ModelLabeller(
+        make_vocabulary(used, remap), final.weights_ * rarity[:, None], final.bias_, card, taxonomy
     )
-    p = teacher.probabilities(x)
-    doubted = weak & (used > 0) & ((p * targets).sum(axis=1) < DOUBT)
-    sure = weak & ~out & ((used == 0) | doubted) & (p.max(axis=1) > SURE)
-    taught, trust = targets.copy(), used.copy()
-    trust[doubted] = 0
-    taught[sure] = 0
-    taught[sure, p[sure].argmax(axis=1)] = 1
-    trust[sure] = SURE_WEIGHT
-    return fit_softmax(x, taught, trust, penalty=PENALTY, start=teacher, iterations=iterations)
+    return Trained(labeller, tuple(examples), held_out, chances, judged)
 
 
 def save(trained: Trained, path: Path) -> ModelLabeller:
     """Write the model file and read it back, so that what is measured is what ships."""
     model = trained.labeller
     arrays = model_arrays(model.words, model.vocabulary.keys, model.weights, model.bias, model.card)
+    held = [(str(r["id"]), CLASSES.index(str(r["predicted"]))) for r in held_out_rows(trained)]
+    arrays |= held_out_arrays(dict(held))
     with path.open("wb") as stream:  # by name, NumPy would add a suffix of its own
         np.savez_compressed(stream, allow_pickle=False, **arrays)
     return load_model(path, model.taxonomy)
@@ -223,6 +203,13 @@ def _matrix(words: Sequence[Words], vocabulary: Sequence[bytes], keys: npt.NDArr
     starts = np.concatenate([[0], *(p.starts[1:] + b for p, b in zip(parts, base, strict=False))])
     values, columns = np.concatenate([p.values for p in parts]), np.concatenate([p.columns for p in parts])
     return sparse.csr_matrix((values, columns, starts), shape=(len(words), len(keys)))
+
+
+def _rarity(x: sparse.csr_matrix) -> F32:
+    """One factor per feature, about 1 in the middle of the range, never 0. Shape (d,)."""
+    records = np.maximum(np.bincount(x.indices, minlength=x.shape[1]), 1)
+    rarity: F32 = (np.maximum(np.log(x.shape[0] / records), 0.05) / RARE).astype(np.float32)
+    return rarity
 
 
 def _targets(examples: Sequence[Example]) -> tuple[F32, F32]:
@@ -268,14 +255,11 @@ def _calibrate(
 ) -> tuple[tuple[float, float, float], F32, dict[str, npt.NDArray[np.float64]], dict[str, Calibration]]:
     """Temperature, then slope and offset by methodology, each by genre, all on held-out folds.
 
-    Only readings that were drawn at random count, since the others were picked for being hard. A category counts for a
-    methodology whose classes hold all or none of those that it names.
+    A category, or a pair of readings, counts for a methodology whose classes hold all or none of those that it names.
     """
-    drawn = readings()
-    random = np.array([drawn[e.id][1] == "random" if e.by == "reading" else e.by != "rules" for e in examples])
     truth = np.array([CLASSES.index(e.weakness) if e.weakness else -1 for e in examples])
     known = np.array([[c == e.weakness or (not e.weakness and c in e.among) for c in CLASSES] for e in examples])
-    of_genre = [judged & random & np.array([e.source == source for e in examples]) for source in CALIBRATED_ON]
+    of_genre = [judged & np.array([e.source == source for e in examples]) for source in CALIBRATED_ON]
     held_out = np.zeros_like(scores)
     temperature = []
     for g, use in enumerate(u & (truth >= 0) for u in of_genre):
@@ -302,19 +286,20 @@ def _calibrate(
     return (temperature[0], temperature[1], temperature[2]), held_out, chances, calibrations
 
 
-def held_out_rows(trained: Trained) -> list[dict[str, object]]:
+def held_out_rows(trained: Trained) -> list[dict[str, str | float | None]]:
     """One row per judged example with its chances from the fold that did not see it: facts, no text."""
-    drawn = readings()
-    rows: list[dict[str, object]] = []
-    for i, (example, p) in enumerate(zip(trained.examples, trained.held_out, strict=True)):
+    read = readings()
+    rows: list[dict[str, str | float | None]] = []
+    chosen = choose(trained.held_out, trained.chances["strict"], trained.chances["broad"], CLASSES)
+    for i, (example, c) in enumerate(zip(trained.examples, chosen, strict=True)):
         if trained.judged[i]:
             rows.append(
                 {
                     "id": example.id,
                     "source": example.source,
-                    "drawn": drawn[example.id][1] if example.id in drawn else "all",
-                    "truth": drawn[example.id][0] if example.id in drawn else example.weakness,
-                    "predicted": CLASSES[int(p.argmax())],
+                    "drawn": read[example.id].drawn if example.id in read else "all",
+                    "truth": read[example.id].weakness if example.id in read else example.weakness,
+                    "predicted": CLASSES[int(c)],
                     "strict": round(float(trained.chances["strict"][i]), 5),
                     "broad": round(float(trained.chances["broad"][i]), 5),
                 }

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 import polars as pl
 
+from preventable.classify.model import held_out_classes
 from preventable.errors import InputError
 from preventable.evidence.tables import Evidence
 from preventable.records import Estimate
@@ -55,6 +56,10 @@ def corrected_share(
     random sample stays one; so does one by strata within the periods, if all of its records there have one weight, else
     periods have no correction.
 
+    The correction takes the labelling errors of audited records for those of the others. The model's labels of texts
+    that it was trained on have next to none, so that for these the label of a fit that did not see them stands in
+    (cross-prediction-powered inference, Zrnic and Candes 2024). ``raw`` keeps the labels as they are shown.
+
     Args:
         population: the records.
         audit: a random sample of a frame that contains the population; rows without a final class are left out.
@@ -70,17 +75,17 @@ def corrected_share(
     settled = {known_as.get(a.id, a.id): a for a in audit if a.final}
     final = {name: a.final for name, a in settled.items()}
     kinds = ", ".join(sorted({a.reader_kind for a in audit}))
+    unseen = _by_unseen_fits(population.records)
     rows: list[CorrectedRow] = []
     for name in methodologies or taxonomy.methodologies:
         methodology = taxonomy.methodologies[name]
-        frame = population.records.select(
-            "id",
-            period_column(period),
-            admitted_column(methodology),
-            counted_column(methodology, default_cwes(taxonomy)),
-        ).filter(pl.col("admitted"))
+        counted = counted_column(methodology, default_cwes(taxonomy))
+        frame = population.records.select("id", period_column(period), admitted_column(methodology), counted)
+        admitted = frame["admitted"]
+        frame = frame.filter(admitted)
         ids, periods = frame["id"].to_list(), frame["period"].to_list()
-        f = frame["counted"].cast(pl.Float64).to_numpy()
+        shown = frame["counted"].cast(pl.Float64).to_numpy()
+        f = unseen.select(counted).to_series().filter(admitted).cast(pl.Float64).to_numpy()
         audited = np.array([i in final for i in ids], dtype=bool)
         if audited.sum() < 2:
             continue
@@ -90,7 +95,9 @@ def corrected_share(
         here = [settled[i] for i in ids if i in settled]
         corrected, alone = _pooled(here, truth, f[audited], f[~audited], level)
         rows.append(
-            CorrectedRow(name, ALL, wilson(int(f.sum()), len(f), level=level), corrected, alone, len(truth), 1.0, kinds)
+            CorrectedRow(
+                name, ALL, wilson(int(shown.sum()), len(shown), level=level), corrected, alone, len(truth), 1.0, kinds
+            )
         )
         if period == ALL or not _one_weight_each([p for p, a in zip(periods, audited, strict=True) if a], here):
             continue
@@ -103,7 +110,7 @@ def corrected_share(
                 CorrectedRow(
                     name,
                     stratum.stratum,
-                    wilson(int(f[own].sum()), int(own.sum()), level=level),
+                    wilson(int(shown[own].sum()), int(own.sum()), level=level),
                     stratum.estimate,
                     wilson(int(mine.sum()), len(mine), level=level) if len(mine) else None,
                     stratum.audited,
@@ -112,6 +119,18 @@ def corrected_share(
                 )
             )
     return rows
+
+
+def _by_unseen_fits(records: pl.DataFrame) -> pl.DataFrame:
+    """The records, where the model labelled a text that it was trained on by a fit that did not see it."""
+    if "model" not in records["label_source"]:
+        return records
+    chosen = [held_out_classes().get(i) for i in records["id"]]
+    other = (pl.col("label_source") == "model") & pl.Series(chosen, dtype=pl.String).is_not_null()
+    return records.with_columns(
+        pl.when(other).then(pl.Series(chosen, dtype=pl.String)).otherwise(pl.col("weakness")).alias("weakness"),
+        pl.when(other).then(None).otherwise(pl.col("cwe")).alias("cwe"),
+    )
 
 
 def _pooled(here: Sequence[Audited], truth: F64, f: F64, rest: F64, level: float) -> tuple[Estimate, Estimate]:

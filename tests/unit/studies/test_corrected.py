@@ -8,10 +8,19 @@ import numpy as np
 import polars as pl
 import pytest
 
+from preventable.classify.examples import audit_ids
+from preventable.classify.model import held_out_classes
 from preventable.errors import InputError
 from preventable.evidence.tables import SCHEMA, Evidence
 from preventable.studies.audit import Audited
-from preventable.studies.corrected import NO_AUDIT, audit_remarks, corrected_share, fitting_audit, side_by_side
+from preventable.studies.corrected import (
+    NO_AUDIT,
+    CorrectedRow,
+    audit_remarks,
+    corrected_share,
+    fitting_audit,
+    side_by_side,
+)
 from preventable.studies.embedded import load_facts
 from preventable.studies.population import Population, select
 from preventable.taxonomy.loader import builtin
@@ -24,6 +33,7 @@ def population(weaknesses: list[str]) -> Population:
             "feed": "osv",
             "aliases": [f"GHSA-{i}"],
             "weakness": w,
+            "label_source": "cwe",
             "informational": None,
             "severity": None,
             "cwe": None,
@@ -33,7 +43,7 @@ def population(weaknesses: list[str]) -> Population:
     ]
     schema = {
         name: SCHEMA["advisories"][name]
-        for name in ("id", "feed", "aliases", "weakness", "informational", "severity", "cwe")
+        for name in ("id", "feed", "aliases", "weakness", "label_source", "informational", "severity", "cwe")
     }
     frame = pl.DataFrame(rows, schema=schema | {"date": pl.Date()})
     return Population(frame, pl.DataFrame({"id": [], "component": []}), "fix", 0, 0, 0, 0)
@@ -164,3 +174,33 @@ def test_the_built_in_audit_speaks_for_the_kernel_alone() -> None:
     foreign = kernel.records.head(1).with_columns(pl.lit("GHSA-1").alias("id"), pl.lit("osv").alias("feed"))
     mixed = msgspec.structs.replace(kernel, records=pl.concat([kernel.records, foreign]))
     assert fitting_audit(mixed, builtin()) == []
+
+
+def test_labels_of_texts_that_trained_the_model_are_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The model knows by heart what it was told: 40% are temporal and it says so, but not of the audited records."""
+    rng = np.random.default_rng(6)
+    truth = rng.random(4000) < 0.4
+    unseen = truth & (rng.random(4000) < 0.75)
+    chosen = rng.choice(4000, 400, replace=False)
+    audited_ones = np.isin(np.arange(4000), chosen)
+    shown = np.where(audited_ones, unseen, truth)
+    records = population(["temporal" if f else "leak" for f in shown])
+    by_model = msgspec.structs.replace(records, records=records.records.with_columns(label_source=pl.lit("model")))
+    audit = audited([f"CVE-X-{i:05}" for i in chosen], ["temporal" if truth[i] else "leak" for i in chosen])
+    known = {f"CVE-X-{i:05}": "temporal" if unseen[i] else "leak" for i in range(4000) if not audited_ones[i]}
+    monkeypatch.setattr("preventable.studies.corrected.held_out_classes", lambda: known)
+
+    def pooled(given: Population) -> CorrectedRow:
+        return corrected_share(given, audit, builtin(), methodologies=["strict"], period="all")[0]
+
+    assert pooled(records).corrected.low > truth.mean()
+    row = pooled(by_model)
+    assert row.corrected.low < truth.mean() < row.corrected.high
+    assert row.raw == pooled(records).raw
+
+
+def test_the_model_that_ships_says_what_unseen_fits_gave() -> None:
+    held = held_out_classes()
+    assert len(held) > 10_000
+    assert set(held.values()) <= set(builtin().classes)
+    assert audit_ids().isdisjoint(held)
