@@ -122,14 +122,17 @@ def corrected_share(
 
 
 def _by_unseen_fits(records: pl.DataFrame) -> pl.DataFrame:
-    """The records, where the model labelled a text that it was trained on by a fit that did not see it."""
+    """The records, where the model labelled a text that it was trained on by a fit that did not see it.
+
+    The CWE that rules add to a label of the model is left out of all, audited or not: both sides are to err alike.
+    """
     if "model" not in records["label_source"]:
         return records
     chosen = [held_out_classes().get(i) for i in records["id"]]
     other = (pl.col("label_source") == "model") & pl.Series(chosen, dtype=pl.String).is_not_null()
     return records.with_columns(
         pl.when(other).then(pl.Series(chosen, dtype=pl.String)).otherwise(pl.col("weakness")).alias("weakness"),
-        pl.when(other).then(None).otherwise(pl.col("cwe")).alias("cwe"),
+        pl.when(pl.col("label_source") == "model").then(None).otherwise(pl.col("cwe")).alias("cwe"),
     )
 
 
