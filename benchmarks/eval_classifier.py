@@ -176,6 +176,17 @@ def main() -> None:
         chances = model.predict(records, reasons=0).methodologies
         return [r.id for r in records], {name: p.astype(np.float64) for name, p in chances.items()}
 
+    if given.held_out:
+        read = {h["id"]: h["truth"] for h in held if h["source"] == "kernel"}
+        ids, chances = predicted("kernel", set(read))
+        for column, group in (("strict", STRICT), ("broad", BROAD)):
+            y = np.array([float(read[i] in group) for i in ids])
+            report(
+                f"kernel readings, by the model that they trained (no measure of accuracy): {column}",
+                y,
+                chances[column],
+            )
+
     truth = {r["id"]: r for r in csv.DictReader((HERE / "curl-reading.csv").read_text(encoding="utf-8").splitlines())}
     ids, chances = predicted("curl", set(truth))
     for column in ("strict", "broad"):

@@ -58,7 +58,9 @@ def corrected_share(
 
     The correction takes the labelling errors of audited records for those of the others. The model's labels of texts
     that it was trained on have next to none, so that for these the label of a fit that did not see them stands in
-    (cross-prediction-powered inference, Zrnic and Candes 2024). ``raw`` keeps the labels as they are shown.
+    (after cross-prediction-powered inference, Zrnic and Candes 2024, which labels the audited records by these fits
+    too; here they have the label of the full fit, taken to err as those on three quarters do). ``raw`` keeps the
+    labels as they are shown.
 
     Args:
         population: the records.
@@ -128,7 +130,9 @@ def _by_unseen_fits(records: pl.DataFrame) -> pl.DataFrame:
     """
     if "model" not in records["label_source"]:
         return records
-    chosen = [held_out_classes().get(i) for i in records["id"]]
+    held = held_out_classes()
+    named = zip(records["id"].to_list(), records["aliases"].to_list(), strict=True)
+    chosen = [next((held[n] for n in (i, *(aliases or ())) if n in held), None) for i, aliases in named]
     other = (pl.col("label_source") == "model") & pl.Series(chosen, dtype=pl.String).is_not_null()
     return records.with_columns(
         pl.when(other).then(pl.Series(chosen, dtype=pl.String)).otherwise(pl.col("weakness")).alias("weakness"),

@@ -194,9 +194,32 @@ def test_labels_of_texts_that_trained_the_model_are_replaced(monkeypatch: pytest
         return corrected_share(given, audit, builtin(), methodologies=["strict"], period="all")[0]
 
     assert pooled(records).corrected.low > truth.mean()
+    aliased = {f"GHSA-{int(i.removeprefix('CVE-X-'))}": w for i, w in known.items()}
     row = pooled(by_model)
     assert row.corrected.low < truth.mean() < row.corrected.high
     assert row.raw == pooled(records).raw
+    monkeypatch.setattr("preventable.studies.corrected.held_out_classes", lambda: aliased)
+    assert pooled(by_model) == row
+
+
+def test_a_cwe_that_rules_add_moves_no_correction(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Held-out labels carry no CWE, so that those of audited records must carry none either."""
+    records, read, _ = simulated()
+    audit = [msgspec.structs.replace(a, final="logic" if a.final == "leak" else a.final) for a in read]
+    by_model = records.records.with_columns(
+        label_source=pl.lit("model"), weakness=pl.col("weakness").replace("leak", "logic")
+    )
+    seen = [i for i in by_model["id"] if i not in {a.id for a in audit}]
+    known = dict(by_model.filter(pl.col("id").is_in(seen)).select("id", "weakness").iter_rows())
+    monkeypatch.setattr("preventable.studies.corrected.held_out_classes", lambda: known)
+    rows = [
+        corrected_share(
+            msgspec.structs.replace(records, records=by_model.with_columns(cwe=cwe)),
+            audit, builtin(), methodologies=["cwe-1399"], period="all",
+        )[0].corrected
+        for cwe in (pl.lit(None, dtype=pl.Int64), pl.when(pl.col("weakness") == "logic").then(416))
+    ]  # fmt: skip
+    assert rows[0] == rows[1]
 
 
 def test_the_model_that_ships_says_what_unseen_fits_gave() -> None:
