@@ -54,8 +54,8 @@ class Example(msgspec.Struct, frozen=True):
     """``reading``, ``cwe``, ``category`` or ``none``."""
     among: frozenset[str] = frozenset()
     """Classes of which it is one, where no single one is known."""
-    group: str = ""
-    """Records of one group (one package, one fault) are held out together."""
+    kin: frozenset[str] = frozenset()
+    """Its aliases, and a package: records that share any of these, or whose id it is, are held out together."""
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -178,7 +178,8 @@ def assemble(
                         continue
                     weakness, weight = _consequence(row, weakness, weight)
         if weight > 0:
-            examples.append(Example(row.id, row.source, row.title, row.text, weakness, weight, by, among))
+            kin = frozenset(row.aliases)
+            examples.append(Example(row.id, row.source, row.title, row.text, weakness, weight, by, among, kin))
     return examples
 
 
@@ -197,12 +198,14 @@ def _rust(row: Row, reading: Reading | None) -> list[Example]:
         among = frozenset(CLASSES) - STRICT
     elif not row.cats and row.informational in ("unmaintained", "notice"):
         among = frozenset(CLASSES) - BROAD
-    group = min((a for a in row.aliases if a.startswith("CVE")), default=row.package)
+    kin = frozenset(row.aliases)
+    if row.package and not any(a.startswith("CVE") for a in row.aliases):
+        kin |= {f"package {row.package}"}
     weakness: str | None = None
     weight, by = (CATEGORY_WEIGHT, "category") if among else (0.0, "none")
     if reading is not None and reading.weakness in CLASSES and (not among or reading.weakness in among):
         weakness, weight, by = reading.weakness, READING_WEIGHTS["rustsec"], "reading"
-    return [Example(row.id, row.source, row.title, row.text, weakness, weight, by, among, group)]
+    return [Example(row.id, row.source, row.title, row.text, weakness, weight, by, among, kin)]
 
 
 def _consequence(row: Row, weakness: str, weight: float) -> tuple[str | None, float]:

@@ -45,7 +45,9 @@ BRIEF = 12
 that ..."""
 LEAST_OF_BRIEF = 0.50
 """... more is asked of them."""
-MODEL_VERSION = "2"
+MODEL_VERSION = "3"
+_DAMAGE = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, msgspec.MsgspecError)
+"""What reading a file raises that is not a model, or is a damaged one."""
 _TIERS = (
     frozenset(("spatial", "temporal", "initialization", "type")),
     frozenset(("null", "race", "integer")),
@@ -137,13 +139,12 @@ class ModelLabeller:
         labels: list[Label] = []
         found: list[F32] = []
         methodologies: dict[str, list[F32]] = {m: [] for m in self.taxonomy.methodologies}
-        tiers = [np.array([c in tier for c in self.classes]) for tier in _TIERS]
         for rows, genre, size, batch in self._batches(advisories):
             p = self._softmax(rows, genre)
             found.append(p)
             for name, chances in self._methodologies(p, genre).items():
                 methodologies[name].append(chances)
-            chosen, unsafe = self._choose(p, genre, tiers)
+            chosen, unsafe = self._choose(p, genre)
             words = self._reasons(rows, chosen, batch, reasons)
             news = (p * np.log(np.maximum(p, 1e-9) / self._silent[genre])).sum(axis=1)
             least = np.where(size <= BRIEF, LEAST_OF_BRIEF, LEAST)
@@ -225,21 +226,12 @@ class ModelLabeller:
             for name, mask in masks.items()
         }
 
-    def _choose(
-        self, p: F32, genre: npt.NDArray[np.intp], tiers: Sequence[npt.NDArray[np.bool_]]
-    ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
+    def _choose(self, p: F32, genre: npt.NDArray[np.intp]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
         """The class shown, which agrees with the tiers; and whether the classes of one tier are likely together."""
-        strict_mask, broad_only = tiers
-        strict = calibrated(p, strict_mask, genre, self.card.calibrations.get("strict", Calibration()))
-        broad = calibrated(
-            p,
-            strict_mask | broad_only,
-            genre,
-            self.card.calibrations.get("broad", Calibration()),
-        )
+        first, second = _tiers(self.classes)
+        strict, broad = tier_chances(p, genre, self.card.calibrations, self.classes)
         chosen = choose(p, strict, broad, self.classes)
-        spread = (p[:, strict_mask].sum(axis=1) > 0.5) | (p[:, strict_mask | broad_only].sum(axis=1) > 0.5)
-        return chosen, spread
+        return chosen, (p[:, first].sum(axis=1) > 0.5) | (p[:, first | second].sum(axis=1) > 0.5)
 
     def _reasons(
         self, rows: Rows, chosen: npt.NDArray[np.intp], batch: Sequence[Advisory], count: int
@@ -283,6 +275,11 @@ class ModelLabeller:
         return known
 
 
+def _tiers(classes: Sequence[str]) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    first, second = (np.array([c in tier for c in classes]) for tier in _TIERS)
+    return first, second
+
+
 def choose(
     p: F32, strict: npt.NDArray[np.floating[Any]], broad: npt.NDArray[np.floating[Any]], classes: Sequence[str]
 ) -> npt.NDArray[np.intp]:
@@ -294,7 +291,7 @@ def choose(
         broad: of the first or the second.
         classes: names of the columns.
     """
-    first, second = (np.array([c in tier for c in classes]) for tier in _TIERS)
+    first, second = _tiers(classes)
     allowed = np.where((strict > 0.5)[:, None], first, np.where((broad > 0.5)[:, None], second, ~(first | second)))
     chosen: npt.NDArray[np.intp] = np.argmax(np.where(allowed, p, -1.0), axis=1)
     return chosen
@@ -327,6 +324,17 @@ def calibrated(p: F32, counted: npt.NDArray[np.bool_], genre: npt.NDArray[np.int
     return result
 
 
+def tier_chances(
+    p: F32, genre: npt.NDArray[np.intp], calibrations: Mapping[str, Calibration], classes: Sequence[str]
+) -> tuple[F32, F32]:
+    """The chances of the first tier, ``strict``, and of both, ``broad``; each of shape (n,)."""
+    first, second = _tiers(classes)
+    return (
+        calibrated(p, first, genre, calibrations.get("strict", Calibration())),
+        calibrated(p, first | second, genre, calibrations.get("broad", Calibration())),
+    )
+
+
 @cache
 def default_model() -> ModelLabeller:
     """The model that ships with Preventable."""
@@ -347,7 +355,7 @@ def load_model(path: Path, taxonomy: Taxonomy | None = None) -> ModelLabeller:
             keys = np.cumsum(archive["key_steps"], dtype=np.uint64)
             weights = archive["weights"].astype(np.float32) * archive["scale"]
             bias = archive["bias"]
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, msgspec.MsgspecError) as error:
+    except _DAMAGE as error:
         raise FormatError(f"not a model: {error}", file=str(path), hint="Make one with preventable train") from error
     if card.version != MODEL_VERSION or weights.shape != (len(keys), len(card.classes)):
         raise FormatError(
@@ -360,28 +368,43 @@ def load_model(path: Path, taxonomy: Taxonomy | None = None) -> ModelLabeller:
 
 
 @cache
-def held_out_classes() -> Mapping[str, str]:
-    """Records that trained the model that ships, and the class that a fit gave which had not seen them.
+def held_out_classes() -> Mapping[str, tuple[str, ...]]:
+    """Records of which the model that ships was made, and the classes that fits gave which had not seen them.
 
     What the model itself says of these is close to what it was told, so that nothing about its errors can be
-    learned from them.
+    learned from them. A record that taught has one class; one of the audit, that no fit saw, has one of every fit.
+
+    Raises:
+        FormatError: the model file is damaged.
     """
-    with (
-        as_file(files("preventable.data").joinpath("model/weakness.npz")) as path,
-        path.open("rb") as stream,
-        np.load(stream, allow_pickle=False) as archive,
-    ):
-        classes = msgspec.json.decode(archive["card"].tobytes(), type=Card).classes
-        ids = archive["held_out_ids"].tobytes().decode().split()  # none at all where nothing was held out
-        return {i: classes[c] for i, c in zip(ids, archive["held_out"], strict=True)}
+    with as_file(files("preventable.data").joinpath("model/weakness.npz")) as path:
+        return read_held_out(path)
 
 
-def held_out_arrays(chosen: Mapping[str, int]) -> dict[str, npt.NDArray[Any]]:
-    """The arrays of a model file from which ``held_out_classes`` reads; ids in order."""
-    ids = sorted(chosen)
+def read_held_out(path: Path) -> dict[str, tuple[str, ...]]:
+    """What ``held_out_arrays`` wrote; nothing where nothing was held out.
+
+    Raises:
+        FormatError: the file is not a model or is damaged.
+    """
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+            classes = msgspec.json.decode(archive["card"].tobytes(), type=Card).classes
+            ids = archive["held_out_ids"].tobytes().decode().split()
+            found: dict[str, tuple[str, ...]] = {}
+            for i, c in zip(ids, archive["held_out"], strict=True):
+                found[i] = (*found.get(i, ()), classes[c])
+            return found
+    except (*_DAMAGE, IndexError) as error:
+        raise FormatError(f"not a model: {error}", file=str(path), hint="Make one with preventable train") from error
+
+
+def held_out_arrays(chosen: Mapping[str, Sequence[int]]) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of a model file from which ``read_held_out`` reads; ids in order, one per class of theirs."""
+    pairs = [(i, c) for i in sorted(chosen) for c in chosen[i]]
     return {
-        "held_out_ids": np.frombuffer("\n".join(ids).encode(), dtype=np.uint8),
-        "held_out": np.array([chosen[i] for i in ids], dtype=np.uint8),
+        "held_out_ids": np.frombuffer("\n".join(i for i, _ in pairs).encode(), dtype=np.uint8),
+        "held_out": np.array([c for _, c in pairs], dtype=np.uint8),
     }
 
 

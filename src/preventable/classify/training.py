@@ -11,8 +11,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
+from scipy.sparse.csgraph import connected_components
 
-from preventable.classify.examples import CLASSES, Example, readings
+from preventable.classify.examples import CLASSES, Example, Row, readings
 from preventable.classify.features import CHAIN_TERMS, keys_of, make_vocabulary, rows_of
 from preventable.classify.model import (
     MODEL_VERSION,
@@ -25,8 +26,9 @@ from preventable.classify.model import (
     load_model,
     logit,
     model_arrays,
+    tier_chances,
 )
-from preventable.classify.regression import Softmax, fit_logistic, fit_softmax, fit_temperature, softmax
+from preventable.classify.regression import fit_logistic, fit_softmax, fit_temperature, softmax
 from preventable.classify.words import Words, words_of
 from preventable.errors import InputError
 from preventable.taxonomy.loader import Taxonomy
@@ -35,30 +37,29 @@ F32 = npt.NDArray[np.float32]
 
 MIN_RECORDS_PER_WORD = 8
 MIN_RECORDS_PER_KEY = 8
-MAX_FEATURES = 52_000
+ENOUGH = 200
+"""Texts from which a temperature or a slope is fitted."""
 MIN_TAUGHT = 50
-"""Labelled texts that no fold holds out: every fit starts from them."""
+"""Labelled texts."""
 PENALTY = 2e-5
 RARE = 5.0
 """Logarithm of how rare a feature is whose weight the ridge holds as if unscaled."""
 FOLDS = 4
-JUDGED = frozenset(("kernel", "nluedtke", "rustsec"))
-"""Sources whose readings, CWEs and categories are held out in turn."""
 CALIBRATED_ON = ("kernel", "nluedtke", "rustsec")
-"""By genre of text, the source on whose held-out predictions it is calibrated."""
+"""By genre of text, the source on whose held-out predictions it is calibrated; CISA's labels are too noisy for it."""
 
 
 class Trained(msgspec.Struct, frozen=True):
-    """A fitted model with its out-of-fold probabilities, from which accuracy may be told."""
+    """A fitted model, and what fits that had not seen them say of the texts it learned from."""
 
     labeller: ModelLabeller
     examples: tuple[Example, ...]
-    held_out: F32
-    """Shape (n, c); rows of examples that are not judged are zero."""
+    held_out: npt.NDArray[np.intp]
+    """Shape (n,): the class that the fit gives which did not see the text."""
     chances: dict[str, npt.NDArray[np.float64]]
-    """``strict`` and ``broad``, shape (n,): calibrated on the other folds."""
-    judged: npt.NDArray[np.bool_]
-    """Which examples were held out in turn."""
+    """``strict`` and ``broad``, shape (n,): of the same fit, calibrated on the other folds."""
+    asked: dict[str, tuple[int, ...]]
+    """By id of a text that taught nothing, the class that each fold's fit gives."""
 
 
 def check_enough(examples: Sequence[Example], rows: int, path: Path) -> None:
@@ -69,25 +70,15 @@ def check_enough(examples: Sequence[Example], rows: int, path: Path) -> None:
         rows: how many the file holds.
         path: the file.
     Raises:
-        InputError: fewer than ``MIN_TAUGHT`` labelled texts that no fold holds out.
+        InputError: fewer than ``MIN_TAUGHT`` labelled texts.
     """
-    outside = _held_out_ids(examples)
-    taught = [e for e in examples if e.weight > 0 and e.id not in outside]
-    if len(taught) < MIN_TAUGHT:
+    taught = sum(e.weight > 0 for e in examples)
+    if taught < MIN_TAUGHT:
         raise InputError(
-            f"too few rows to learn from: {rows:,} rows, of which {len(taught):,} have a label and are not held out; "
-            f"at least {MIN_TAUGHT} of these are needed",
-            file=str(path),
-            hint="Give more records with a specific CWE; those of the kernel and of RustSec are held out in turn",
-        )
-
-
-def _judged(e: Example) -> bool:
-    return e.source == "rustsec" or (e.by in ("reading", "cwe") and e.source in JUDGED)
-
-
-def _held_out_ids(examples: Sequence[Example]) -> set[str]:
-    return {e.id for e in examples if _judged(e)}
+            f"too few rows to learn from: {rows:,} rows, of which {taught:,} have a label; at least {MIN_TAUGHT} are "
+            "needed",
+            file=str(path), hint="Give more records with a specific CWE",
+        )  # fmt: skip
 
 
 def train(
@@ -95,22 +86,26 @@ def train(
     digest: str,
     taxonomy: Taxonomy,
     *,
-    iterations: int = 40,
+    ask: Sequence[Row] = (),
+    iterations: int = 80,
     said: Callable[[str], None] = lambda _: None,
 ) -> Trained:
-    """Fit, calibrate on held-out folds, prune, and fit again.
+    """Fit on all texts but those of each fold in turn, calibrate on what these fits say of it, and fit on all.
 
     Args:
         examples: from ``assemble``.
         digest: of the data, written into the model.
         taxonomy: whose methodologies are calibrated.
-        iterations: of the first fit; later ones start from it.
+        ask: texts that teach nothing, of which every fold's fit is asked: an audit's, so that the labels of its records
+            come from the same fits as those of all others.
+        iterations: of each fit.
         said: told what is being done.
     Raises:
         InputError: the texts share no word.
 
     The ridge holds a rare n-gram less than a common one: every feature is scaled by its rarity, log(n / records with
-    it), while weights are fitted, and the factor moves into the weights at the end.
+    it), while weights are fitted, and the factor moves into the weights at the end. Which features there are follows
+    from counts alone, never from labels.
     """
     words = [words_of(e.title, e.text) for e in examples]
     said(f"{len(examples)} texts to words")
@@ -122,29 +117,35 @@ def train(
     x = _matrix(words, vocabulary, keys)
     rarity = _rarity(x)
     x.data *= rarity[x.indices]
+    asked_words = [words_of(r.title, r.text) for r in ask]
+    asked = _matrix(asked_words, vocabulary, keys)
+    asked.data *= rarity[asked.indices]
     targets, weights = _targets(examples)
     said(f"{x.shape[1]} features, {x.nnz} values")
-    first = fit_softmax(x, targets, weights, penalty=PENALTY, iterations=iterations)
-    kept = _most_important(first, x)
-    keys, x, rarity, first = keys[kept], x[:, kept].tocsr(), rarity[kept], Softmax(first.weights_[kept], first.bias_)
-    said(f"{len(keys)} features kept")
-    judged = np.array([_judged(e) for e in examples])
-    ids = _held_out_ids(examples)
-    outside = np.array([e.id in ids for e in examples])
-    start = fit_softmax(
-        x, targets, np.where(outside, 0, weights).astype(np.float32), penalty=PENALTY, iterations=iterations
-    )
-    fold = np.array([zlib.crc32((e.group or e.id).encode()) % FOLDS for e in examples])
+    fold = _folds(examples)
     scores = np.zeros(targets.shape, dtype=np.float32)
+    asked_scores = []
     for k in range(FOLDS):
-        out = outside & (fold == k)
+        out = fold == k
         known = np.where(out, 0, weights).astype(np.float32)
-        fitted = fit_softmax(x, targets, known, penalty=PENALTY, start=start, iterations=iterations)
+        fitted = fit_softmax(x, targets, known, penalty=PENALTY, iterations=iterations)
         scores[out] = x[out] @ fitted.weights_ + fitted.bias_
+        asked_scores.append(asked @ fitted.weights_ + fitted.bias_)
         said(f"fold {k + 1} of {FOLDS}")
-    final = fit_softmax(x, targets, weights, penalty=PENALTY, start=first, iterations=iterations)
-    genre = np.array([w.genre for w in words])
-    temperature, held_out, chances, calibrations = _calibrate(examples, scores, judged, genre, fold, taxonomy)
+    final = fit_softmax(x, targets, weights, penalty=PENALTY, iterations=iterations)
+    held = Held(tuple(examples), scores, np.array([w.genre for w in words]), fold)
+    asked_genre = np.array([w.genre for w in asked_words], dtype=np.intp)
+    chosen = np.zeros(len(examples), dtype=np.intp)
+    chances = {name: np.zeros(len(examples)) for name in ("strict", "broad")}
+    of_asked = []
+    for k in range(FOLDS):
+        temperature, calibrations = calibrate(held, fold != k, taxonomy)
+        here = fold == k
+        label = _labels(scores[here], held.genre[here], temperature, calibrations)
+        chosen[here] = label.chosen
+        chances["strict"][here], chances["broad"][here] = label.strict, label.broad
+        of_asked.append(_labels(asked_scores[k], asked_genre, temperature, calibrations).chosen)
+    temperature, calibrations = calibrate(held, np.ones(len(examples), dtype=bool), taxonomy)
     card = Card(
         MODEL_VERSION,
         CLASSES,
@@ -159,15 +160,18 @@ def train(
     labeller = ModelLabeller(
         make_vocabulary(used, remap), final.weights_ * rarity[:, None], final.bias_, card, taxonomy
     )
-    return Trained(labeller, tuple(examples), held_out, chances, judged)
+    by_fold = {r.id: tuple(int(c[i]) for c in of_asked) for i, r in enumerate(ask)}
+    return Trained(labeller, tuple(examples), chosen, chances, by_fold)
 
 
 def save(trained: Trained, path: Path) -> ModelLabeller:
     """Write the model file and read it back, so that what is measured is what ships."""
     model = trained.labeller
     arrays = model_arrays(model.words, model.vocabulary.keys, model.weights, model.bias, model.card)
-    held = [(str(r["id"]), CLASSES.index(str(r["predicted"]))) for r in held_out_rows(trained)]
-    arrays |= held_out_arrays(dict(held))
+    held = {id_: list(classes) for id_, classes in trained.asked.items()}
+    for example, c in zip(trained.examples, trained.held_out, strict=True):
+        held.setdefault(example.id, [int(c)])
+    arrays |= held_out_arrays(held)
     with path.open("wb") as stream:  # by name, NumPy would add a suffix of its own
         np.savez_compressed(stream, allow_pickle=False, **arrays)
     return load_model(path, model.taxonomy)
@@ -198,7 +202,7 @@ def _count(words: Sequence[Words]) -> tuple[list[bytes], npt.NDArray[np.uint64]]
 
 def _matrix(words: Sequence[Words], vocabulary: Sequence[bytes], keys: npt.NDArray[np.uint64]) -> sparse.csr_matrix:
     tables = make_vocabulary(vocabulary, keys)
-    parts = [rows_of(words[i : i + 1000], tables) for i in range(0, len(words), 1000)]
+    parts = [rows_of(words[i : i + 1000], tables) for i in range(0, max(len(words), 1), 1000)]
     base = np.cumsum([0, *(p.starts[-1] for p in parts)])
     starts = np.concatenate([[0], *(p.starts[1:] + b for p, b in zip(parts, base, strict=False))])
     values, columns = np.concatenate([p.values for p in parts]), np.concatenate([p.columns for p in parts])
@@ -221,13 +225,6 @@ def _targets(examples: Sequence[Example]) -> tuple[F32, F32]:
     return targets, np.array([e.weight for e in examples], dtype=np.float32)
 
 
-def _most_important(model: Softmax, x: sparse.csr_matrix) -> npt.NDArray[np.intp]:
-    spread = model.weights_ - model.weights_.mean(axis=1, keepdims=True)
-    used = np.sqrt(np.asarray(x.multiply(x).sum(axis=0)).ravel())
-    order = np.argsort(-np.abs(spread).max(axis=1) * used, kind="stable")[:MAX_FEATURES]
-    return np.sort(order)
-
-
 def _used_words(
     vocabulary: Sequence[bytes], keys: npt.NDArray[np.uint64]
 ) -> tuple[list[bytes], npt.NDArray[np.uint64]]:
@@ -245,63 +242,100 @@ def _used_words(
     return [vocabulary[int(n) - 1] for n in numbers], np.where(style, keys, mapped)
 
 
-def _calibrate(
-    examples: Sequence[Example],
-    scores: F32,
-    judged: npt.NDArray[np.bool_],
-    genre: npt.NDArray[np.intp],
-    fold: npt.NDArray[np.intp],
-    taxonomy: Taxonomy,
-) -> tuple[tuple[float, float, float], F32, dict[str, npt.NDArray[np.float64]], dict[str, Calibration]]:
-    """Temperature, then slope and offset by methodology, each by genre, all on held-out folds.
+def _folds(examples: Sequence[Example]) -> npt.NDArray[np.intp]:
+    """The fold of each, shape (n,): one for all that share an id, an alias or a package, drawn by its first name."""
+    names: dict[str, int] = {}
+    rows, columns = [], []
+    for i, e in enumerate(examples):
+        for name in (e.id, *e.kin):
+            rows.append(i)
+            columns.append(len(examples) + names.setdefault(name, len(names)))
+    size = len(examples) + len(names)
+    links = sparse.coo_matrix((np.ones(len(rows)), (np.array(rows), np.array(columns))), shape=(size, size))
+    _, family = connected_components(links, directed=False)
+    first: dict[int, str] = {}
+    for name, number in names.items():
+        known = int(family[len(examples) + number])
+        first[known] = min(first.get(known, name), name)
+    return np.array([zlib.crc32(first[int(f)].encode()) % FOLDS for f in family[: len(examples)]], dtype=np.intp)
+
+
+class Held(msgspec.Struct, frozen=True):
+    """Texts, and how they score in the fit that did not see them."""
+
+    examples: tuple[Example, ...]
+    scores: F32
+    """Shape (n, c)."""
+    genre: npt.NDArray[np.intp]
+    fold: npt.NDArray[np.intp]
+
+
+def calibrate(
+    held: Held, within: npt.NDArray[np.bool_], taxonomy: Taxonomy
+) -> tuple[tuple[float, float, float], dict[str, Calibration]]:
+    """Temperature, then slopes and offset by methodology, each by genre, from some of the texts.
 
     A category, or a pair of readings, counts for a methodology whose classes hold all or none of those that it names.
+
+    Args:
+        held: texts with the scores of fits that did not see them.
+        within: shape (n,), which of them to use.
+        taxonomy: the methodologies.
     """
+    examples = held.examples
     truth = np.array([CLASSES.index(e.weakness) if e.weakness else -1 for e in examples])
     known = np.array([[c == e.weakness or (not e.weakness and c in e.among) for c in CLASSES] for e in examples])
-    of_genre = [judged & np.array([e.source == source for e in examples]) for source in CALIBRATED_ON]
-    held_out = np.zeros_like(scores)
+    of_genre = [within & np.array([e.source == source for e in examples]) for source in CALIBRATED_ON]
     temperature = []
-    for g, use in enumerate(u & (truth >= 0) for u in of_genre):
-        t = fit_temperature(scores[use], truth[use]) if use.sum() >= 200 else 1.0
-        temperature.append(t)
-        held_out[genre == g] = softmax(scores[genre == g] * np.float32(t))
-    held_out[~judged] = 0
+    for use in (u & (truth >= 0) for u in of_genre):
+        temperature.append(fit_temperature(held.scores[use], truth[use]) if use.sum() >= ENOUGH else 1.0)
+    p = softmax(held.scores * np.array(temperature, dtype=np.float32)[held.genre][:, None])
     calibrations = {}
-    chances = {}
     for name, methodology in taxonomy.methodologies.items():
         counted = np.array([methodology.counts(c, taxonomy.cwe_of(c, None)) for c in CLASSES])
-        evidence = np.column_stack([logit(held_out[:, counted].sum(axis=1)), lead(held_out, counted)])
-        fits = []
-        chances[name] = np.zeros(len(scores))
+        evidence = np.column_stack([logit(p[:, counted].sum(axis=1)), lead(p, counted)])
         yes, no = (known & counted).any(axis=1), (known & ~counted).any(axis=1)
-        for g, use in enumerate(u & (yes != no) for u in of_genre):
-            enough = use.sum() >= 200
-            fits.append(fit_logistic(evidence[use], yes[use]) if enough else (1.0, 0.0, 0.0))
-            for k in range(FOLDS):
-                other, here = use & (fold != k), (genre == g) & (fold == k)
-                slope, of_lead, offset = fit_logistic(evidence[other], yes[other]) if enough else (1.0, 0.0, 0.0)
-                chances[name][here] = 1 / (1 + np.exp(-(evidence[here] @ (slope, of_lead) + offset)))
+        fits = [
+            fit_logistic(evidence[use], yes[use]) if use.sum() >= ENOUGH else (1.0, 0.0, 0.0)
+            for use in (u & (yes != no) for u in of_genre)
+        ]
         calibrations[name] = Calibration(*fits)
-    return (temperature[0], temperature[1], temperature[2]), held_out, chances, calibrations
+    return (temperature[0], temperature[1], temperature[2]), calibrations
+
+
+class _Labels(msgspec.Struct, frozen=True):
+    chosen: npt.NDArray[np.intp]
+    strict: F32
+    broad: F32
+
+
+def _labels(
+    scores: F32,
+    genre: npt.NDArray[np.intp],
+    temperature: tuple[float, float, float],
+    calibrations: dict[str, Calibration],
+) -> _Labels:
+    p = softmax(scores * np.array(temperature, dtype=np.float32)[genre][:, None])
+    strict, broad = tier_chances(p, genre, calibrations, CLASSES)
+    return _Labels(choose(p, strict, broad, CLASSES), strict, broad)
 
 
 def held_out_rows(trained: Trained) -> list[dict[str, str | float | None]]:
-    """One row per judged example with its chances from the fold that did not see it: facts, no text."""
+    """One row per text with its chances from the fold that did not see it: facts, no text."""
     read = readings()
     rows: list[dict[str, str | float | None]] = []
-    chosen = choose(trained.held_out, trained.chances["strict"], trained.chances["broad"], CLASSES)
-    for i, (example, c) in enumerate(zip(trained.examples, chosen, strict=True)):
-        if trained.judged[i]:
-            rows.append(
-                {
-                    "id": example.id,
-                    "source": example.source,
-                    "drawn": read[example.id].drawn if example.id in read else "all",
-                    "truth": read[example.id].weakness if example.id in read else example.weakness,
-                    "predicted": CLASSES[int(c)],
-                    "strict": round(float(trained.chances["strict"][i]), 5),
-                    "broad": round(float(trained.chances["broad"][i]), 5),
-                }
-            )
+    for i, (example, c) in enumerate(zip(trained.examples, trained.held_out, strict=True)):
+        reading = read.get(example.id) if example.by == "reading" or example.source == "rustsec" else None
+        rows.append(
+            {
+                "id": example.id,
+                "source": example.source,
+                "drawn": reading.drawn if reading else "all",
+                "truth": reading.weakness if reading else example.weakness,
+                "second": reading.second if reading else None,
+                "predicted": CLASSES[int(c)],
+                "strict": round(float(trained.chances["strict"][i]), 5),
+                "broad": round(float(trained.chances["broad"][i]), 5),
+            }
+        )
     return rows

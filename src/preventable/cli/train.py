@@ -21,8 +21,8 @@ from preventable.taxonomy.loader import builtin
 def command(data: Path, out: Path, held_out: Path | None, quiet: bool) -> None:
     """Learn the text model from labelled records (JSON Lines, .zst allowed: id, source, title, text, cwe).
 
-    Records of the built-in audit are left out; the built-in training readings are added. Takes a few minutes.
-    At least 50 labelled records must not be of the kernel or RustSec, for those are held out in turn.
+    Records of the built-in audit are left out; the built-in training readings are added. At least 50 records must have
+    a label. Takes a minute or two.
 
     \b
     Example: preventable train advisories-dev.jsonl.zst --out weakness.npz
@@ -39,9 +39,10 @@ def command(data: Path, out: Path, held_out: Path | None, quiet: bool) -> None:
     rows, digest = read_rows(data)
     examples = assemble(rows, taxonomy, readings(), audit_ids())
     check_enough(examples, len(rows), data)
-    trained = train(examples, digest, taxonomy, said=said)
+    audit = [r for r in rows if r.id in audit_ids() and r.source == "kernel"]
+    trained = train(examples, digest, taxonomy, ask=audit, said=said)
     model = save(trained, out)
     if held_out is not None:
-        columns = ("id", "source", "drawn", "truth", "predicted", "strict", "broad")
+        columns = ("id", "source", "drawn", "truth", "second", "predicted", "strict", "broad")
         held_out.write_text(output.render_rows(held_out_rows(trained), "csv", columns), encoding="utf-8")
     said(f"{out}: {out.stat().st_size / 1e6:.2f} MB, {len(model.classes)} classes, {model.card.rows}")

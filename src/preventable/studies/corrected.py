@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 
@@ -48,6 +48,7 @@ def corrected_share(
     methodologies: Iterable[str] | None = None,
     period: Period = "year",
     level: float = 0.95,
+    held_out: Mapping[str, Sequence[str]] | None = None,
 ) -> list[CorrectedRow]:
     """Raw, corrected and audit-only share, pooled and per period.
 
@@ -57,10 +58,10 @@ def corrected_share(
     periods have no correction.
 
     The correction takes the labelling errors of audited records for those of the others. The model's labels of texts
-    that it was trained on have next to none, so that for these the label of a fit that did not see them stands in
-    (after cross-prediction-powered inference, Zrnic and Candes 2024, which labels the audited records by these fits
-    too; here they have the label of the full fit, taken to err as those on three quarters do). ``raw`` keeps the
-    labels as they are shown.
+    that it was trained on have next to none, so that for the records of which it was made the labels of fits that did
+    not see them stand in, on both sides (cross-prediction-powered inference, Zrnic and Candes 2024): the class that the
+    fit gives which did not see the record, or the mean over all fits where none saw it. ``raw`` keeps the labels as
+    they are shown.
 
     Args:
         population: the records.
@@ -69,6 +70,7 @@ def corrected_share(
         methodologies: ids; all when not given.
         period: length of a period.
         level: confidence level.
+        held_out: classes by unseen fits, by id or alias; those of the model that ships when not given.
     Returns:
         Rows in order of methodology and period; none when fewer than two records of the population were audited.
     Assumes: the audited records were drawn at random from records like these, blind to the labels.
@@ -77,7 +79,7 @@ def corrected_share(
     settled = {known_as.get(a.id, a.id): a for a in audit if a.final}
     final = {name: a.final for name, a in settled.items()}
     kinds = ", ".join(sorted({a.reader_kind for a in audit}))
-    unseen = _by_unseen_fits(population.records)
+    unseen = _by_unseen_fits(population.records, held_out_classes() if held_out is None else held_out)
     rows: list[CorrectedRow] = []
     for name in methodologies or taxonomy.methodologies:
         methodology = taxonomy.methodologies[name]
@@ -87,7 +89,7 @@ def corrected_share(
         frame = frame.filter(admitted)
         ids, periods = frame["id"].to_list(), frame["period"].to_list()
         shown = frame["counted"].cast(pl.Float64).to_numpy()
-        f = unseen.select(counted).to_series().filter(admitted).cast(pl.Float64).to_numpy()
+        f = unseen.group_by("record").agg(counted.mean()).sort("record")["counted"].filter(admitted).to_numpy()
         audited = np.array([i in final for i in ids], dtype=bool)
         if audited.sum() < 2:
             continue
@@ -123,20 +125,26 @@ def corrected_share(
     return rows
 
 
-def _by_unseen_fits(records: pl.DataFrame) -> pl.DataFrame:
-    """The records, where the model labelled a text that it was trained on by a fit that did not see it.
+def _by_unseen_fits(records: pl.DataFrame, held_out: Mapping[str, Sequence[str]]) -> pl.DataFrame:
+    """Rows by ``record``, its number: one per class that a fit gave which had not seen it, else one as it stands.
 
-    The CWE that rules add to a label of the model is left out of all, audited or not: both sides are to err alike.
+    These fits never abstain, so that they speak where the model does. The CWE that rules add to a label of the model is
+    left out of all, audited or not: both sides are to err alike.
     """
+    numbered = records.with_row_index("record")
     if "model" not in records["label_source"]:
-        return records
-    held = held_out_classes()
+        return numbered
     named = zip(records["id"].to_list(), records["aliases"].to_list(), strict=True)
-    chosen = [next((held[n] for n in (i, *(aliases or ())) if n in held), None) for i, aliases in named]
-    other = (pl.col("label_source") == "model") & pl.Series(chosen, dtype=pl.String).is_not_null()
-    return records.with_columns(
-        pl.when(other).then(pl.Series(chosen, dtype=pl.String)).otherwise(pl.col("weakness")).alias("weakness"),
-        pl.when(pl.col("label_source") == "model").then(None).otherwise(pl.col("cwe")).alias("cwe"),
+    unseen = [next((list(held_out[n]) for n in (i, *(aliases or ())) if n in held_out), None) for i, aliases in named]
+    model = pl.col("label_source") == "model"
+    replaced = (model | (pl.col("label_source") == "none")) & pl.col("unseen").is_not_null()
+    return (
+        numbered.with_columns(pl.Series("unseen", unseen, dtype=pl.List(pl.String)))
+        .with_columns(
+            pl.when(replaced).then("unseen").otherwise(pl.concat_list("weakness")).alias("weakness"),
+            pl.when(model | replaced).then(None).otherwise(pl.col("cwe")).alias("cwe"),
+        )
+        .explode("weakness")
     )
 
 

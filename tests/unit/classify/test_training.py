@@ -11,8 +11,9 @@ import zstandard
 from scipy import sparse
 
 from preventable.classify.examples import CLASSES, STRICT, Reading, assemble, audit_ids, read_rows, readings
+from preventable.classify.model import held_out_arrays, read_held_out
 from preventable.classify.regression import fit_softmax
-from preventable.classify.training import check_enough, save, train
+from preventable.classify.training import FOLDS, check_enough, held_out_rows, save, train
 from preventable.errors import FormatError, InputError
 from preventable.records import Advisory
 from preventable.taxonomy.loader import builtin
@@ -155,10 +156,10 @@ def test_too_few_texts_are_counted(tmp_path: Path) -> None:
     for few in (
         [],
         [row(i, "vr", "a use after free", [416]) for i in range(49)],
-        [row(i, "nluedtke", "a use after free", [416]) for i in range(300)],  # all are held out in turn
+        [row(i, "vr", "improper input", [20]) for i in range(300)],  # says nothing of the class
     ):
         read, _ = read_rows(write(path, few))
-        with pytest.raises(InputError, match=rf"{len(few)} rows, of which \d+ have a label .*at least 50"):
+        with pytest.raises(InputError, match=rf"{len(few)} rows, of which \d+ have a label; at least 50"):
             check_enough(assemble(read, builtin(), {}, frozenset()), len(read), path)
 
 
@@ -187,18 +188,23 @@ def test_partial_targets_split_their_mass() -> None:
     assert p[3, 2] < 0.1
 
 
-def test_a_small_training_learns_and_is_reproducible(tmp_path: Path) -> None:
-    texts = {
-        416: "a use after free in the parser when the object was freed before",
-        787: "an out of bounds write because the index is not checked against the size",
-        79: "cross site scripting lets attackers inject script into the page",
-    }
-    rows = [
+TEXTS = {
+    416: "a use after free in the parser when the object was freed before",
+    787: "an out of bounds write because the index is not checked against the size",
+    476: "the parser crashes by a null pointer dereference when allocation fails",
+}
+
+
+def small() -> list[dict[str, object]]:
+    return [
         row(i, "vr", f"{text} number{i % 7}", [cwe])
-        for cwe, text in texts.items()
+        for cwe, text in TEXTS.items()
         for i in range(cwe * 40, cwe * 40 + 40)
     ]
-    read, digest = read_rows(write(tmp_path / "d.jsonl", rows))
+
+
+def test_a_small_training_learns_and_is_reproducible(tmp_path: Path) -> None:
+    read, digest = read_rows(write(tmp_path / "d.jsonl", small()))
     examples = assemble(read, builtin(), {}, frozenset())
     first = save(train(examples, digest, builtin(), iterations=15), tmp_path / "a.npz")
     save(train(examples, digest, builtin(), iterations=15), tmp_path / "b.npz")
@@ -208,3 +214,64 @@ def test_a_small_training_learns_and_is_reproducible(tmp_path: Path) -> None:
     assert label.weakness == "temporal"
     assert first.card.data_digest == digest
     assert set(first.classes) == set(CLASSES)
+
+
+def test_records_that_share_a_name_are_held_out_together(tmp_path: Path) -> None:
+    """Ten records of a class that no other has: a fit that saw one of them knows the others by their words."""
+
+    def right(together: dict[str, object]) -> list[bool]:
+        odd = [row(9000 + i, "vr", "quaint quibble quorum", [369]) | together for i in range(10)]
+        read, digest = read_rows(write(tmp_path / "d.jsonl", small() + odd))
+        trained = train(assemble(read, builtin(), {}, frozenset()), digest, builtin(), iterations=15)
+        rows = held_out_rows(trained)
+        assert len(rows) == len(small()) + 10
+        assert sum(r["truth"] == r["predicted"] for r in rows[:120]) > 0.95 * 120
+        return [r["predicted"] == "divide" for r in rows[120:]]
+
+    assert all(right({}))
+    assert not any(right({"aliases": ["GHSA-odd"]}))
+    assert not any(right({"aliases": ["CVE-1990-9000"]}))
+
+
+def test_texts_that_teach_nothing_are_asked_of_every_fit(tmp_path: Path) -> None:
+    read, digest = read_rows(write(tmp_path / "d.jsonl", small()))
+    asked = [read[0], read[-1]]
+    taught = assemble(read, builtin(), {}, frozenset(r.id for r in asked))
+    with_them = train(taught, digest, builtin(), ask=asked, iterations=15)
+    assert with_them.asked == {
+        asked[0].id: (CLASSES.index("temporal"),) * FOLDS,
+        asked[1].id: (CLASSES.index("null"),) * FOLDS,
+    }
+    without = train(taught, digest, builtin(), iterations=15)
+    assert np.array_equal(with_them.labeller.weights, without.labeller.weights)
+    save(with_them, tmp_path / "m.npz")
+    held = read_held_out(tmp_path / "m.npz")
+    assert held[asked[0].id] == ("temporal",) * FOLDS
+    assert len(held) == len(read)
+    assert {len(v) for i, v in held.items() if i not in with_them.asked} == {1}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"held_out": np.array([0], dtype=np.uint8)},
+        {"held_out": np.array([0, 200], dtype=np.uint8)},
+        {"held_out_ids": np.array([0xFF], dtype=np.uint8)},
+        {"card": np.array([], dtype=np.uint8)},
+        None,
+    ],
+)
+def test_damaged_labels_of_unseen_fits_are_refused(tmp_path: Path, change: dict[str, object] | None) -> None:
+    read, digest = read_rows(write(tmp_path / "d.jsonl", small()))
+    path = tmp_path / "m.npz"
+    save(train(assemble(read, builtin(), {}, frozenset()), digest, builtin(), iterations=2), path)
+    with np.load(path) as archive:
+        arrays = dict(archive) | held_out_arrays({"A": (0,), "B": (1,)})
+    np.savez(path, **arrays)
+    assert read_held_out(path) == {"A": (CLASSES[0],), "B": (CLASSES[1],)}
+    if change is None:
+        path.write_bytes(path.read_bytes()[:200])
+    else:
+        np.savez(path, **(arrays | change))
+    with pytest.raises(FormatError, match="not a model"):
+        read_held_out(path)

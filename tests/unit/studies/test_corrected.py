@@ -10,6 +10,7 @@ import pytest
 
 from preventable.classify.examples import audit_ids
 from preventable.classify.model import held_out_classes
+from preventable.classify.training import FOLDS
 from preventable.errors import InputError
 from preventable.evidence.tables import SCHEMA, Evidence
 from preventable.studies.audit import Audited
@@ -176,7 +177,7 @@ def test_the_built_in_audit_speaks_for_the_kernel_alone() -> None:
     assert fitting_audit(mixed, builtin()) == []
 
 
-def test_labels_of_texts_that_trained_the_model_are_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_labels_of_texts_that_trained_the_model_are_replaced() -> None:
     """The model knows by heart what it was told: 40% are temporal and it says so, but not of the audited records."""
     rng = np.random.default_rng(6)
     truth = rng.random(4000) < 0.4
@@ -187,22 +188,62 @@ def test_labels_of_texts_that_trained_the_model_are_replaced(monkeypatch: pytest
     records = population(["temporal" if f else "leak" for f in shown])
     by_model = msgspec.structs.replace(records, records=records.records.with_columns(label_source=pl.lit("model")))
     audit = audited([f"CVE-X-{i:05}" for i in chosen], ["temporal" if truth[i] else "leak" for i in chosen])
-    known = {f"CVE-X-{i:05}": "temporal" if unseen[i] else "leak" for i in range(4000) if not audited_ones[i]}
-    monkeypatch.setattr("preventable.studies.corrected.held_out_classes", lambda: known)
+    known = {f"CVE-X-{i:05}": ("temporal" if unseen[i] else "leak",) for i in range(4000) if not audited_ones[i]}
 
-    def pooled(given: Population) -> CorrectedRow:
-        return corrected_share(given, audit, builtin(), methodologies=["strict"], period="all")[0]
+    def pooled(given: Population, held_out: dict[str, tuple[str, ...]]) -> CorrectedRow:
+        return corrected_share(given, audit, builtin(), methodologies=["strict"], period="all", held_out=held_out)[0]
 
-    assert pooled(records).corrected.low > truth.mean()
-    aliased = {f"GHSA-{int(i.removeprefix('CVE-X-'))}": w for i, w in known.items()}
-    row = pooled(by_model)
+    assert pooled(by_model, {}).corrected.low > truth.mean()
+    assert pooled(records, known) == pooled(by_model, {})  # labels of another source are left as they are
+    row = pooled(by_model, known)
     assert row.corrected.low < truth.mean() < row.corrected.high
-    assert row.raw == pooled(records).raw
-    monkeypatch.setattr("preventable.studies.corrected.held_out_classes", lambda: aliased)
-    assert pooled(by_model) == row
+    assert row.raw == pooled(by_model, {}).raw
+    aliased = {f"GHSA-{int(i.removeprefix('CVE-X-'))}": w for i, w in known.items()}
+    assert pooled(by_model, aliased) == row
 
 
-def test_a_cwe_that_rules_add_moves_no_correction(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_audited_records_count_by_the_mean_of_all_unseen_fits() -> None:
+    """Four fits, the shown labels of audited records better than any of them: only the fits' own mean is unbiased."""
+    rng = np.random.default_rng(11)
+    values = []
+    for _ in range(40):
+        truth = rng.random(4000) < 0.4
+        fits = truth[:, None] & (rng.random((4000, 4)) < 0.75)
+        chosen = rng.choice(4000, 400, replace=False)
+        records = population(["temporal" if t else "leak" for t in truth])
+        by_model = msgspec.structs.replace(records, records=records.records.with_columns(label_source=pl.lit("model")))
+        audit = audited([f"CVE-X-{i:05}" for i in chosen], ["temporal" if truth[i] else "leak" for i in chosen])
+        held = {
+            f"CVE-X-{i:05}": tuple("temporal" if f else "leak" for f in (fits[i] if i in chosen else fits[i, :1]))
+            for i in range(4000)
+        }
+        found = corrected_share(by_model, audit, builtin(), methodologies=["strict"], period="all", held_out=held)[0]
+        assert found.corrected.method == "ppi++"
+        values.append((found.corrected.value, truth.mean(), found.corrected.low, found.corrected.high))
+    value, true, low, high = np.array(values).T
+    assert abs((value - true).mean()) < 0.006
+    assert ((low < true) & (true < high)).mean() >= 0.85
+
+
+def test_where_the_model_abstains_an_unseen_fit_speaks() -> None:
+    records, audit, _ = simulated()
+    frame = records.records.with_columns(
+        label_source=pl.when(pl.col("weakness") == "leak").then(pl.lit("none")).otherwise(pl.lit("model")),
+        weakness=pl.col("weakness").replace("leak", "unknown"),
+    )
+    held = dict.fromkeys(frame["id"], ("temporal",))
+    silent = msgspec.structs.replace(records, records=frame)
+    alone, all_temporal = (
+        corrected_share(silent, audit, builtin(), methodologies=["strict"], period="all", held_out=h)[0].corrected
+        for h in ({}, held)
+    )
+    # Fits that say the same of all records teach nothing: what is left is the audit's own share.
+    own = sum(a.final == "temporal" for a in audit) / len(audit)
+    assert all_temporal.value == pytest.approx(own)
+    assert alone.value != pytest.approx(own, abs=1e-4)
+
+
+def test_a_cwe_that_rules_add_moves_no_correction() -> None:
     """Held-out labels carry no CWE, so that those of audited records must carry none either."""
     records, read, _ = simulated()
     audit = [msgspec.structs.replace(a, final="logic" if a.final == "leak" else a.final) for a in read]
@@ -210,12 +251,11 @@ def test_a_cwe_that_rules_add_moves_no_correction(monkeypatch: pytest.MonkeyPatc
         label_source=pl.lit("model"), weakness=pl.col("weakness").replace("leak", "logic")
     )
     seen = [i for i in by_model["id"] if i not in {a.id for a in audit}]
-    known = dict(by_model.filter(pl.col("id").is_in(seen)).select("id", "weakness").iter_rows())
-    monkeypatch.setattr("preventable.studies.corrected.held_out_classes", lambda: known)
+    known = {i: (w,) for i, w in by_model.filter(pl.col("id").is_in(seen)).select("id", "weakness").iter_rows()}
     rows = [
         corrected_share(
             msgspec.structs.replace(records, records=by_model.with_columns(cwe=cwe)),
-            audit, builtin(), methodologies=["cwe-1399"], period="all",
+            audit, builtin(), methodologies=["cwe-1399"], period="all", held_out=known,
         )[0].corrected
         for cwe in (pl.lit(None, dtype=pl.Int64), pl.when(pl.col("weakness") == "logic").then(416))
     ]  # fmt: skip
@@ -224,6 +264,7 @@ def test_a_cwe_that_rules_add_moves_no_correction(monkeypatch: pytest.MonkeyPatc
 
 def test_the_model_that_ships_says_what_unseen_fits_gave() -> None:
     held = held_out_classes()
-    assert len(held) > 10_000
-    assert set(held.values()) <= set(builtin().classes)
-    assert audit_ids().isdisjoint(held)
+    assert len(held) > 20_000
+    assert {c for classes in held.values() for c in classes} <= set(builtin().classes)
+    assert {len(held[i]) for i in audit_ids()} == {FOLDS}
+    assert {len(classes) for i, classes in held.items() if i not in audit_ids()} == {1}
