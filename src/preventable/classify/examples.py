@@ -91,9 +91,14 @@ def read_rows(path: Path) -> tuple[list[Row], str]:
     for number, line in enumerate(raw.splitlines(), start=1):
         if line.strip():
             try:
-                rows.append(decoder.decode(line))
-            except msgspec.MsgspecError as error:
+                row = decoder.decode(line)
+            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
                 raise FormatError(f"not a training record: {error}", file=str(path), record=f"line {number}") from error
+            if not row.id or row.id.split() != [row.id]:
+                raise FormatError(
+                    f"an id of one word is needed, not {row.id!r}", file=str(path), record=f"line {number}", field="id"
+                )
+            rows.append(row)
     return rows, digest
 
 
@@ -137,6 +142,11 @@ def _table(name: str) -> list[dict[str, str]]:
     return list(csv.DictReader(text.splitlines()))
 
 
+def gist(record: Example | Row) -> str:
+    """Its words, without regard to case and space: of two records with the same one the label of either tells both."""
+    return " ".join(f"{record.title}\n{record.text}".lower().split())
+
+
 def assemble(
     rows: Sequence[Row],
     taxonomy: Taxonomy,
@@ -149,12 +159,15 @@ def assemble(
         rows: texts.
         taxonomy: maps CWEs to classes; vague ones decide nothing.
         read: readings by id.
-        excluded: ids (or aliases) that must not be used at all.
+        excluded: ids (or aliases) that must not be used at all, nor other records of the very same words.
     """
+    barred = {gist(row) for row in rows if row.id in excluded}
     examples = []
     seen: set[tuple[str, str]] = set()
     for row in rows:
         if row.id in excluded or not excluded.isdisjoint(row.aliases) or (row.id, row.source) in seen:
+            continue
+        if gist(row) in barred:
             continue
         seen.add((row.id, row.source))
         if row.source == "rustsec":
@@ -198,9 +211,7 @@ def _rust(row: Row, reading: Reading | None) -> list[Example]:
         among = frozenset(CLASSES) - STRICT
     elif not row.cats and row.informational in ("unmaintained", "notice"):
         among = frozenset(CLASSES) - BROAD
-    kin = frozenset(row.aliases)
-    if row.package and not any(a.startswith("CVE") for a in row.aliases):
-        kin |= {f"package {row.package}"}
+    kin = frozenset((*row.aliases, *([f"package {row.package}"] if row.package else ())))
     weakness: str | None = None
     weight, by = (CATEGORY_WEIGHT, "category") if among else (0.0, "none")
     if reading is not None and reading.weakness in CLASSES and (not among or reading.weakness in among):

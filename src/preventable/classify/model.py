@@ -390,7 +390,7 @@ def read_held_out(path: Path) -> dict[str, tuple[str, ...]]:
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             classes = msgspec.json.decode(archive["card"].tobytes(), type=Card).classes
-            ids = archive["held_out_ids"].tobytes().decode().split()
+            ids = archive["held_out_ids"].tobytes().decode().split()  # none at all where nothing was held out
             found: dict[str, tuple[str, ...]] = {}
             for i, c in zip(ids, archive["held_out"], strict=True):
                 found[i] = (*found.get(i, ()), classes[c])

@@ -3,8 +3,6 @@ small fits that calibrate its chances."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import msgspec
 import numpy as np
 import numpy.typing as npt
@@ -40,9 +38,7 @@ def fit_softmax(
     weights: F32,
     *,
     penalty: float,
-    start: Softmax | None = None,
     iterations: int = 120,
-    said: Callable[[int, float], None] | None = None,
 ) -> Softmax:
     """Fit by L-BFGS.
 
@@ -56,16 +52,13 @@ def fit_softmax(
         targets: shape (n, c), in [0, 1], each row with a positive entry.
         weights: shape (n,), >= 0.
         penalty: strength of the ridge, > 0.
-        start: where to begin.
         iterations: at most so many steps.
-        said: called after each step with its number and the loss.
     Returns:
         Softmax: the fitted model.
     """
     n_features, n_classes = x.shape[1], targets.shape[1]
     total = float(weights.sum())
     transposed = x.T.tocsr()
-    step = 0
 
     def loss(flat: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
         w = flat[: n_features * n_classes].reshape(n_features, n_classes).astype(np.float32)
@@ -80,18 +73,8 @@ def fit_softmax(
         gradient[n_features * n_classes :] = residual.sum(axis=0)
         return value, gradient
 
-    def callback(intermediate_result: object) -> None:
-        nonlocal step
-        step += 1
-        if said is not None:
-            said(step, float(intermediate_result.fun))  # type: ignore[attr-defined]  # SciPy's OptimizeResult
-
-    first = np.zeros((n_features + 1) * n_classes)
-    if start is not None:
-        first[: n_features * n_classes] = start.weights_.ravel()
-        first[n_features * n_classes :] = start.bias_
     found = minimize(
-        loss, first, jac=True, method="L-BFGS-B", callback=callback,
+        loss, np.zeros((n_features + 1) * n_classes), jac=True, method="L-BFGS-B",
         options={"maxiter": iterations, "maxcor": 8, "ftol": 1e-7, "gtol": 1e-7},
     )  # fmt: skip
     return Softmax(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import zlib
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ import numpy.typing as npt
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
-from preventable.classify.examples import CLASSES, Example, Row, readings
+from preventable.classify.examples import CLASSES, Example, Row, gist, readings
 from preventable.classify.features import CHAIN_TERMS, keys_of, make_vocabulary, rows_of
 from preventable.classify.model import (
     MODEL_VERSION,
@@ -26,6 +26,7 @@ from preventable.classify.model import (
     load_model,
     logit,
     model_arrays,
+    read_held_out,
     tier_chances,
 )
 from preventable.classify.regression import fit_logistic, fit_softmax, fit_temperature, softmax
@@ -44,9 +45,27 @@ MIN_TAUGHT = 50
 PENALTY = 2e-5
 RARE = 5.0
 """Logarithm of how rare a feature is whose weight the ridge holds as if unscaled."""
-FOLDS = 4
+FOLDS = 8
 CALIBRATED_ON = ("kernel", "nluedtke", "rustsec")
 """By genre of text, the source on whose held-out predictions it is calibrated; CISA's labels are too noisy for it."""
+
+
+class _Held(msgspec.Struct, frozen=True):
+    """Texts, and how they score in the fit that did not see them."""
+
+    examples: tuple[Example, ...]
+    scores: F32
+    """Shape (n, c)."""
+    genre: npt.NDArray[np.intp]
+    fold: npt.NDArray[np.intp]
+
+
+class _Labels(msgspec.Struct, frozen=True):
+    """Class, and chances to be strict and broad, each of shape (n,)."""
+
+    chosen: npt.NDArray[np.intp]
+    strict: F32
+    broad: F32
 
 
 class Trained(msgspec.Struct, frozen=True):
@@ -87,7 +106,7 @@ def train(
     taxonomy: Taxonomy,
     *,
     ask: Sequence[Row] = (),
-    iterations: int = 80,
+    iterations: int = 200,
     said: Callable[[str], None] = lambda _: None,
 ) -> Trained:
     """Fit on all texts but those of each fold in turn, calibrate on what these fits say of it, and fit on all.
@@ -98,10 +117,10 @@ def train(
         taxonomy: whose methodologies are calibrated.
         ask: texts that teach nothing, of which every fold's fit is asked: an audit's, so that the labels of its records
             come from the same fits as those of all others.
-        iterations: of each fit.
+        iterations: of each fit, at most; it ends after about 170, when nothing is gained any more.
         said: told what is being done.
     Raises:
-        InputError: the texts share no word.
+        InputError: the texts share no word, or so many share a name that a fold has nothing to learn from.
 
     The ridge holds a rare n-gram less than a common one: every feature is scaled by its rarity, log(n / records with
     it), while weights are fitted, and the factor moves into the weights at the end. Which features there are follows
@@ -115,14 +134,19 @@ def train(
             f"no word stands in {MIN_RECORDS_PER_WORD} of the {len(examples):,} texts", hint="Give records with texts"
         )
     x = _matrix(words, vocabulary, keys)
-    rarity = _rarity(x)
-    x.data *= rarity[x.indices]
     asked_words = [words_of(r.title, r.text) for r in ask]
     asked = _matrix(asked_words, vocabulary, keys)
-    asked.data *= rarity[asked.indices]
+    rarity = _rarity(x)
+    for matrix in (x, asked):
+        matrix.data *= rarity[matrix.indices]
     targets, weights = _targets(examples)
     said(f"{x.shape[1]} features, {x.nnz} values")
     fold = _folds(examples)
+    if len(set(fold[weights > 0])) < 2:
+        raise InputError(
+            f"all {(weights > 0).sum():,} labelled texts belong together (by id, alias, package or text), so that none "
+            "can be held out", hint="Give records of more than one fault",
+        )  # fmt: skip
     scores = np.zeros(targets.shape, dtype=np.float32)
     asked_scores = []
     for k in range(FOLDS):
@@ -133,19 +157,19 @@ def train(
         asked_scores.append(asked @ fitted.weights_ + fitted.bias_)
         said(f"fold {k + 1} of {FOLDS}")
     final = fit_softmax(x, targets, weights, penalty=PENALTY, iterations=iterations)
-    held = Held(tuple(examples), scores, np.array([w.genre for w in words]), fold)
+    held = _Held(tuple(examples), scores, np.array([w.genre for w in words]), fold)
     asked_genre = np.array([w.genre for w in asked_words], dtype=np.intp)
     chosen = np.zeros(len(examples), dtype=np.intp)
     chances = {name: np.zeros(len(examples)) for name in ("strict", "broad")}
     of_asked = []
     for k in range(FOLDS):
-        temperature, calibrations = calibrate(held, fold != k, taxonomy)
+        temperature, calibrations = _calibrate(held, fold != k, taxonomy)
         here = fold == k
         label = _labels(scores[here], held.genre[here], temperature, calibrations)
         chosen[here] = label.chosen
         chances["strict"][here], chances["broad"][here] = label.strict, label.broad
         of_asked.append(_labels(asked_scores[k], asked_genre, temperature, calibrations).chosen)
-    temperature, calibrations = calibrate(held, np.ones(len(examples), dtype=bool), taxonomy)
+    temperature, calibrations = _calibrate(held, np.ones(len(examples), dtype=bool), taxonomy)
     card = Card(
         MODEL_VERSION,
         CLASSES,
@@ -174,6 +198,7 @@ def save(trained: Trained, path: Path) -> ModelLabeller:
     arrays |= held_out_arrays(held)
     with path.open("wb") as stream:  # by name, NumPy would add a suffix of its own
         np.savez_compressed(stream, allow_pickle=False, **arrays)
+    read_held_out(path)
     return load_model(path, model.taxonomy)
 
 
@@ -243,11 +268,14 @@ def _used_words(
 
 
 def _folds(examples: Sequence[Example]) -> npt.NDArray[np.intp]:
-    """The fold of each, shape (n,): one for all that share an id, an alias or a package, drawn by its first name."""
+    """The fold of each, shape (n,): one for all that share an id, an alias, a package or their words.
+
+    It is drawn by a digest of the first name. (CISA's common classes are thinned by another hash of the id.)
+    """
     names: dict[str, int] = {}
     rows, columns = [], []
     for i, e in enumerate(examples):
-        for name in (e.id, *e.kin):
+        for name in (e.id, *e.kin, "text " + gist(e)):
             rows.append(i)
             columns.append(len(examples) + names.setdefault(name, len(names)))
     size = len(examples) + len(names)
@@ -257,21 +285,12 @@ def _folds(examples: Sequence[Example]) -> npt.NDArray[np.intp]:
     for name, number in names.items():
         known = int(family[len(examples) + number])
         first[known] = min(first.get(known, name), name)
-    return np.array([zlib.crc32(first[int(f)].encode()) % FOLDS for f in family[: len(examples)]], dtype=np.intp)
+    drawn = {f: hashlib.sha256(name.encode()).digest()[0] % FOLDS for f, name in first.items()}
+    return np.array([drawn[int(f)] for f in family[: len(examples)]], dtype=np.intp)
 
 
-class Held(msgspec.Struct, frozen=True):
-    """Texts, and how they score in the fit that did not see them."""
-
-    examples: tuple[Example, ...]
-    scores: F32
-    """Shape (n, c)."""
-    genre: npt.NDArray[np.intp]
-    fold: npt.NDArray[np.intp]
-
-
-def calibrate(
-    held: Held, within: npt.NDArray[np.bool_], taxonomy: Taxonomy
+def _calibrate(
+    held: _Held, within: npt.NDArray[np.bool_], taxonomy: Taxonomy
 ) -> tuple[tuple[float, float, float], dict[str, Calibration]]:
     """Temperature, then slopes and offset by methodology, each by genre, from some of the texts.
 
@@ -281,6 +300,8 @@ def calibrate(
         held: texts with the scores of fits that did not see them.
         within: shape (n,), which of them to use.
         taxonomy: the methodologies.
+    Returns:
+        Temperature by genre, calibration by methodology; 1 and (1, 0, 0) where fewer than ``ENOUGH`` texts tell.
     """
     examples = held.examples
     truth = np.array([CLASSES.index(e.weakness) if e.weakness else -1 for e in examples])
@@ -303,18 +324,13 @@ def calibrate(
     return (temperature[0], temperature[1], temperature[2]), calibrations
 
 
-class _Labels(msgspec.Struct, frozen=True):
-    chosen: npt.NDArray[np.intp]
-    strict: F32
-    broad: F32
-
-
 def _labels(
     scores: F32,
     genre: npt.NDArray[np.intp],
     temperature: tuple[float, float, float],
     calibrations: dict[str, Calibration],
 ) -> _Labels:
+    """What scores of shape (n, c) come to under a calibration."""
     p = softmax(scores * np.array(temperature, dtype=np.float32)[genre][:, None])
     strict, broad = tier_chances(p, genre, calibrations, CLASSES)
     return _Labels(choose(p, strict, broad, CLASSES), strict, broad)

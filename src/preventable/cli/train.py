@@ -9,7 +9,7 @@ import click
 from preventable.classify.examples import assemble, audit_ids, read_rows, readings
 from preventable.classify.training import check_enough, held_out_rows, save, train
 from preventable.cli import output
-from preventable.errors import OutputError
+from preventable.errors import InputError, OutputError
 from preventable.taxonomy.loader import builtin
 
 
@@ -39,8 +39,13 @@ def command(data: Path, out: Path, held_out: Path | None, quiet: bool) -> None:
     rows, digest = read_rows(data)
     examples = assemble(rows, taxonomy, readings(), audit_ids())
     check_enough(examples, len(rows), data)
-    audit = [r for r in rows if r.id in audit_ids() and r.source == "kernel"]
-    trained = train(examples, digest, taxonomy, ask=audit, said=said)
+    taught = {e.id for e in examples}
+    untold = [r for r in rows if r.source == "kernel" and r.id not in taught]  # the audit's, and those that say nothing
+    try:
+        trained = train(examples, digest, taxonomy, ask=untold, said=said)
+    except InputError as error:
+        error.file = str(data)
+        raise
     model = save(trained, out)
     if held_out is not None:
         columns = ("id", "source", "drawn", "truth", "second", "predicted", "strict", "broad")

@@ -59,9 +59,12 @@ def corrected_share(
 
     The correction takes the labelling errors of audited records for those of the others. The model's labels of texts
     that it was trained on have next to none, so that for the records of which it was made the labels of fits that did
-    not see them stand in, on both sides (cross-prediction-powered inference, Zrnic and Candes 2024): the class that the
-    fit gives which did not see the record, or the mean over all fits where none saw it. ``raw`` keeps the labels as
-    they are shown.
+    not see them stand in, on both sides: the class that the fit gives which did not see the record, or the mean over
+    all K fits where none saw it.
+
+    theta = mean(y) + l * (mean_others(f_k(i)) - mean_audited(sum_k f_k / K))     adapted from cross-prediction
+
+    ``raw`` keeps the labels as they are shown.
 
     Args:
         population: the records.
@@ -73,7 +76,9 @@ def corrected_share(
         held_out: classes by unseen fits, by id or alias; those of the model that ships when not given.
     Returns:
         Rows in order of methodology and period; none when fewer than two records of the population were audited.
-    Assumes: the audited records were drawn at random from records like these, blind to the labels.
+    Assumes: the audited records were drawn at random from records like these, blind to the labels; the folds were drawn
+    by chance and hold about equally many of these records.
+    Source: Zrnic and Candes 2024 (cross-prediction), who fold the audited records instead.
     """
     known_as = _known_as(population.records)
     settled = {known_as.get(a.id, a.id): a for a in audit if a.final}
@@ -135,7 +140,7 @@ def _by_unseen_fits(records: pl.DataFrame, held_out: Mapping[str, Sequence[str]]
     if "model" not in records["label_source"]:
         return numbered
     named = zip(records["id"].to_list(), records["aliases"].to_list(), strict=True)
-    unseen = [next((list(held_out[n]) for n in (i, *(aliases or ())) if n in held_out), None) for i, aliases in named]
+    unseen = [next((list(held_out[n]) for n in (i, *(aliases or ())) if held_out.get(n)), None) for i, aliases in named]
     model = pl.col("label_source") == "model"
     replaced = (model | (pl.col("label_source") == "none")) & pl.col("unseen").is_not_null()
     return (

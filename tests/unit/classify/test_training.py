@@ -1,22 +1,34 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from importlib.resources import files
 from pathlib import Path
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 import pytest
 import zstandard
 from scipy import sparse
 
-from preventable.classify.examples import CLASSES, STRICT, Reading, assemble, audit_ids, read_rows, readings
+from preventable.classify import training
+from preventable.classify.examples import CLASSES, STRICT, Example, Reading, assemble, audit_ids, read_rows, readings
 from preventable.classify.model import held_out_arrays, read_held_out
 from preventable.classify.regression import fit_softmax
-from preventable.classify.training import FOLDS, check_enough, held_out_rows, save, train
+from preventable.classify.training import (
+    ENOUGH,
+    FOLDS,
+    _calibrate,
+    _folds,
+    check_enough,
+    held_out_rows,
+    save,
+    train,
+)
 from preventable.errors import FormatError, InputError
 from preventable.records import Advisory
-from preventable.taxonomy.loader import builtin
+from preventable.taxonomy.loader import Taxonomy, builtin
 
 KERNEL = "In the Linux kernel, the following vulnerability has been resolved:\n\n"
 
@@ -80,6 +92,12 @@ def test_audit_records_train_nothing_by_any_name(tmp_path: Path) -> None:
     read, _ = read_rows(write(tmp_path / "d.jsonl", rows))
     examples = assemble(read, builtin(), {}, audit_ids())
     assert [e.id for e in examples] == ["CVE-1990-1"]
+
+
+def test_a_text_that_is_an_audited_one_word_for_word_trains_nothing(tmp_path: Path) -> None:
+    rows = [row(1, "kernel", "a use  after free"), row(2, "vr", "A use after FREE", [416]), row(3, "vr", "use", [416])]
+    read, _ = read_rows(write(tmp_path / "d.jsonl", rows))
+    assert [e.id for e in assemble(read, builtin(), {}, {"CVE-1990-1"})] == ["CVE-1990-3"]
 
 
 def test_vague_cwes_decide_nothing_and_triggers_yield_to_consequences(tmp_path: Path) -> None:
@@ -165,7 +183,7 @@ def test_too_few_texts_are_counted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["word", "a use after free"])
 def test_just_enough_texts_train_and_wordless_ones_are_told(tmp_path: Path, text: str) -> None:
-    read, digest = read_rows(write(tmp_path / "d.jsonl", [row(i, "vr", text, [416]) for i in range(50)]))
+    read, digest = read_rows(write(tmp_path / "d.jsonl", [row(i, "vr", f"{text} {i}", [416]) for i in range(50)]))
     examples = assemble(read, builtin(), {}, frozenset())
     check_enough(examples, len(read), tmp_path)
     save(train(examples, digest, builtin(), iterations=2), tmp_path / "m.npz")
@@ -197,9 +215,7 @@ TEXTS = {
 
 def small() -> list[dict[str, object]]:
     return [
-        row(i, "vr", f"{text} number{i % 7}", [cwe])
-        for cwe, text in TEXTS.items()
-        for i in range(cwe * 40, cwe * 40 + 40)
+        row(i, "vr", f"{text}, case {i}", [cwe]) for cwe, text in TEXTS.items() for i in range(cwe * 40, cwe * 40 + 40)
     ]
 
 
@@ -220,7 +236,7 @@ def test_records_that_share_a_name_are_held_out_together(tmp_path: Path) -> None
     """Ten records of a class that no other has: a fit that saw one of them knows the others by their words."""
 
     def right(together: dict[str, object]) -> list[bool]:
-        odd = [row(9000 + i, "vr", "quaint quibble quorum", [369]) | together for i in range(10)]
+        odd = [row(9000 + i, "vr", f"quaint quibble quorum {i}", [369]) | together for i in range(10)]
         read, digest = read_rows(write(tmp_path / "d.jsonl", small() + odd))
         trained = train(assemble(read, builtin(), {}, frozenset()), digest, builtin(), iterations=15)
         rows = held_out_rows(trained)
@@ -231,6 +247,95 @@ def test_records_that_share_a_name_are_held_out_together(tmp_path: Path) -> None
     assert all(right({}))
     assert not any(right({"aliases": ["GHSA-odd"]}))
     assert not any(right({"aliases": ["CVE-1990-9000"]}))
+    assert not any(right({"text": "quaint  Quibble quorum"}))
+
+
+def test_what_is_held_out_together() -> None:
+    def fold(*records: tuple[str, str, set[str]]) -> list[int]:
+        texts = [Example(i, "vr", "", text, "null", 1.0, "cwe", kin=frozenset(kin)) for i, text, kin in records]
+        return [int(k) for k in _folds(texts)]
+
+    many = [(f"CVE-{i}", f"text {i}", set[str]()) for i in range(400)]
+    assert min(Counter(fold(*many)).values()) > 25
+    # A chain: the first and the last share nothing, but each shares something with the one between.
+    linked = [
+        ("CVE-1", "a", {"GHSA-1"}),
+        ("RUSTSEC-1", "b", {"GHSA-1", "package p"}),
+        ("RUSTSEC-2", "c", {"package p"}),
+    ]
+    for i in range(50):
+        chain = [(f"{name}-{i}", f"{text}{i}", {f"{k}-{i}" for k in kin}) for name, text, kin in linked]
+        assert len(set(fold(*many, *chain)[-3:])) == 1
+
+
+def test_rust_advisories_of_one_package_are_held_out_together(tmp_path: Path) -> None:
+    rows = [
+        {"id": f"RUSTSEC-1990-{i}", "source": "rustsec", "title": "t", "text": f"x {i}", "package": "p", "cats": [],
+         "aliases": [f"CVE-1990-{i}"]}
+        for i in range(2)
+    ]  # fmt: skip
+    read, _ = read_rows(write(tmp_path / "d.jsonl", rows))
+    a, b = (e.kin for e in assemble(read, builtin(), {}, frozenset()))
+    assert a & b == {"package p"}
+    assert "CVE-1990-0" in a
+
+
+def test_texts_that_all_belong_together_are_refused(tmp_path: Path) -> None:
+    rows = [row(i, "vr", f"a use after free {i}", [416]) | {"aliases": ["GHSA-1"]} for i in range(60)]
+    read, digest = read_rows(write(tmp_path / "d.jsonl", rows))
+    with pytest.raises(InputError, match="all 60 labelled texts belong together"):
+        train(assemble(read, builtin(), {}, frozenset()), digest, builtin(), iterations=2)
+
+
+@pytest.mark.parametrize("wrong", ["", "CVE 1 2", "CVE-1\n"])
+def test_an_id_is_one_word(tmp_path: Path, wrong: str) -> None:
+    with pytest.raises(FormatError, match="line 2, field id"):
+        read_rows(write(tmp_path / "d.jsonl", [row(1, "vr", "text"), row(2, "vr", "text") | {"id": wrong}]))
+
+
+def test_bytes_that_are_no_text_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "d.jsonl"
+    path.write_bytes(b'{"id": "a", "source": "vr", "title": "caf\xe9", "text": ""}\n')
+    with pytest.raises(FormatError, match="line 1"):
+        read_rows(path)
+
+
+def test_each_fold_is_calibrated_on_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    used = []
+
+    def spied(held: training._Held, within: npt.NDArray[np.bool_], taxonomy: Taxonomy) -> object:
+        used.append((held.fold, within))
+        return _calibrate(held, within, taxonomy)
+
+    monkeypatch.setattr(training, "_calibrate", spied)
+    read, digest = read_rows(write(tmp_path / "d.jsonl", small()))
+    train(assemble(read, builtin(), {}, frozenset()), digest, builtin(), iterations=5)
+    assert len(used) == FOLDS + 1
+    for k, (fold, within) in enumerate(used[:-1]):
+        assert np.array_equal(within, fold != k)
+    assert used[-1][1].all()
+
+
+def test_a_calibration_speaks_for_the_texts_that_it_saw() -> None:
+    """One half of the kernel's texts is over-confident, the other is not."""
+    rng = np.random.default_rng(7)
+    scores = np.zeros((1000, len(CLASSES)), dtype=np.float32)
+    temporal, leak = CLASSES.index("temporal"), CLASSES.index("leak")
+    scores[:, temporal] = rng.normal(0, 2, 1000)
+    truth = rng.random(1000) < 1 / (1 + np.exp(-scores[:, temporal]))
+    scores[:, [i for i in range(len(CLASSES)) if i not in (temporal, leak)]] = -20
+    scores[:500] *= 4
+    classes = ["temporal" if t else "leak" for t in truth]
+    held = training._Held(
+        tuple(Example(str(i), "kernel", "", "", c, 1.0, "reading") for i, c in enumerate(classes)),
+        scores, np.zeros(1000, dtype=np.intp), np.arange(1000) % 2,
+    )  # fmt: skip
+    first, second = (_calibrate(held, (np.arange(1000) < 500) == half, builtin())[0][0] for half in (True, False))
+    assert first == pytest.approx(0.25, rel=0.3)
+    assert second == pytest.approx(1.0, rel=0.3)
+    few = _calibrate(held, np.arange(1000) < ENOUGH - 1, builtin())
+    assert few[0] == (1.0, 1.0, 1.0)
+    assert few[1]["strict"].commit == (1.0, 0.0, 0.0)
 
 
 def test_texts_that_teach_nothing_are_asked_of_every_fit(tmp_path: Path) -> None:
@@ -242,6 +347,12 @@ def test_texts_that_teach_nothing_are_asked_of_every_fit(tmp_path: Path) -> None
         asked[0].id: (CLASSES.index("temporal"),) * FOLDS,
         asked[1].id: (CLASSES.index("null"),) * FOLDS,
     }
+    # What only one family of texts could teach is unknown to the fit that was to judge them, and to no other.
+    odd = [row(9000 + i, "vr", f"quaint quibble quorum {i}", [369]) | {"aliases": ["GHSA-odd"]} for i in range(10)]
+    more, _ = read_rows(write(tmp_path / "e.jsonl", small() + odd))
+    one = [msgspec.structs.replace(more[-1], id="asked", text="quaint quibble quorum", aliases=())]
+    said = train(assemble(more, builtin(), {}, frozenset()), digest, builtin(), ask=one, iterations=15).asked["asked"]
+    assert sorted(CLASSES[c] == "divide" for c in said) == [False] + [True] * (FOLDS - 1)
     without = train(taught, digest, builtin(), iterations=15)
     assert np.array_equal(with_them.labeller.weights, without.labeller.weights)
     save(with_them, tmp_path / "m.npz")
