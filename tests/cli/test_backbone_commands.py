@@ -122,7 +122,8 @@ def test_share_rows(cli: Cli) -> None:
     document = json.loads(found.out)
     assert {"kind", "schema_version", "method_version", "inputs", "results"} <= document.keys()
     assert document["kind"] == "share"
-    (read,) = document["inputs"]
+    read, releases = document["inputs"]
+    assert releases["location"] == "embedded: linux/releases.csv", "it dates the mainline fixes"
     assert (read["format"], read["read"], read["rejected"]) == ("kernel_cna", 3, 1)
     assert read["digest"].startswith("sha256:")
     assert all(set(SHARE_MEMBERS) <= row.keys() for row in document["results"])
@@ -162,7 +163,11 @@ def test_filters(cli: Cli) -> None:
     assert total("--component", "fs") == 1
     assert total("--by", "publication", "--since", "2025-01-01") == 1
     assert total("--by", "publication", "--until", "2024-02-27") == 1
-    assert total("--exploited") == 0
+    unmarked = cli("share", "-a", KERNEL, "--exploited")
+    assert (unmarked.status, unmarked.out) == (2, "")
+    assert "no feed says which records are exploited" in unmarked.err
+    inverted = cli("share", "-a", KERNEL, "--since", "2025-01-01", "--until", "2024-01-01")
+    assert (inverted.status, inverted.out) == (2, "")
     assert total("--exploited", "-a", FEEDS["kev"].directory) == 1
 
 
@@ -384,3 +389,57 @@ def test_a_bug_is_status_4_without_a_traceback(cli: Cli, monkeypatch: pytest.Mon
 def test_the_group_knows_its_commands() -> None:
     assert preventable.name == "preventable"
     assert "preventable" in sys.modules
+
+
+def test_the_same_records_twice_count_once(cli: Cli, tmp_path: Path) -> None:
+    """Whatever they come in, and where one of them differs the first stands and a warning says so."""
+    bugs = f"{FEEDS['jsonl'].directory}/bugs.jsonl"
+    changed = tmp_path / "changed.jsonl"
+    lines = [json.loads(line) for line in Path(bugs).read_text(encoding="utf-8").splitlines()]
+    changed.write_text("\n".join(json.dumps(r | {"title": "Other words"}) for r in lines[:1]), encoding="utf-8")
+    once = json.loads(cli("share", "-a", bugs, "--format", "json", "--quiet").out)
+    for again in (bugs, changed):
+        found = cli("share", "-a", bugs, "-a", again, "--format", "json")
+        twice = json.loads(found.out)
+        assert twice["results"] == once["results"]
+        assert twice["inputs"][0] == once["inputs"][0]
+        assert twice["inputs"][1]["read"] == 0
+        assert twice["inputs"][1]["duplicate"] == (len(lines) if again == bugs else 1)
+        assert "are there twice and count once" in found.err
+        assert len(twice["inputs"][1]["warnings"]) - len(once["inputs"][0]["warnings"]) * (again == bugs) == (
+            again != bugs
+        )
+    timed = cli("lifetimes", bugs, bugs, "--format", "json")
+    assert timed.status in (0, 1, 3)
+
+
+def test_two_feeds_of_one_format_are_merged_by_alias(cli: Cli, tmp_path: Path) -> None:
+    for name, aliases in (("GHSA-1", ["CVE-2024-9"]), ("RUSTSEC-1", ["CVE-2024-9"]), ("RUSTSEC-2", ["CVE-2024-9"])):
+        row = {"id": name, "title": "use after free", "aliases": aliases}
+        with (tmp_path / f"{name[:4]}.jsonl").open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(row) + "\n")
+
+    def total(*feeds: str) -> int:
+        words = [w for f in feeds for w in ("-a", tmp_path / f)]
+        rows = json.loads(cli("share", *words, "--format", "json", "--period", "all", "--quiet").out)["results"]
+        return int(rows[0]["total"])
+
+    assert total("RUST.jsonl") == 2, "within one feed two records stay two"
+    assert total("GHSA.jsonl", "RUST.jsonl") == 1
+
+
+def test_code_without_a_feed_is_not_answered_with_linux(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "code").mkdir()
+    found = cli("assess", tmp_path / "code", "--out", tmp_path / "report")
+    assert (found.status, found.out) == (2, "")
+    assert "no feed of vulnerability records is named" in found.err
+    assert not (tmp_path / "report").exists()
+    plain = cli("assess", "--out", tmp_path / "report", "--quiet")
+    assert plain.status == 0
+    assert plain.out.startswith("Linux:")
+
+
+def test_label_wants_records(cli: Cli) -> None:
+    found = cli("label", FEEDS["kev"].directory)
+    assert (found.status, found.out) == (2, "")
+    assert "no vulnerability records: Known Exploited Vulnerabilities" in found.err

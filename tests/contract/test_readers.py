@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import subprocess
 import tarfile
 import zipfile
@@ -15,7 +16,7 @@ import msgspec
 import pytest
 import zstandard
 
-from preventable.errors import ArchiveError, FormatError, InputError, PreventableError, RecordError
+from preventable.errors import ArchiveError, FormatError, InputError, PreventableError, RecordError, UsageError
 from preventable.readers import registry, sources
 from preventable.readers.base import Options
 from preventable.readers.registry import READERS, Load, fingerprint, load
@@ -340,8 +341,41 @@ def test_rows_of_one_value_and_mapped_columns(tmp_path: Path) -> None:
         load(str(table))
     mapped = load(str(table), options=Options(columns={"id": "Ref", "title": "What", "published": "When"}))
     assert (mapped.advisories[0].id, mapped.advisories[0].published) == ("A", date(2024, 1, 2))
-    with pytest.raises(FormatError, match="no column"):
+    with pytest.raises(UsageError, match="no column"):
         load(str(table), options=Options(columns={"id": "Nope"}))
+    with pytest.raises(UsageError, match=r"unknown field 'nope'.*component"):
+        load(str(table), options=Options(columns={"nope": "Ref"}))
+    placed = load(str(table), options=Options(columns={"id": "Ref", "title": "What", "component": "When"}))
+    assert placed.advisories[0].package == "2024-01-02"
+
+
+def test_rows_of_one_value_where_there_are_none(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="No row has nofield=x"):
+        load(f"{FEEDS['jsonl'].directory}/bugs.jsonl#nofield=x", options=TODAY)
+    with pytest.raises(UsageError, match="this is osv"):
+        load(f"{FEEDS['osv'].directory}#source=x", options=TODAY)
+    empty = tmp_path / "empty.json"
+    empty.touch()
+    with pytest.raises(FormatError, match="an empty file"):
+        load(str(empty))
+
+
+def test_a_cve_record_is_known_by_what_it_holds(tmp_path: Path) -> None:
+    record = next(p for p in sorted(Path(FEEDS["cve5"].directory).rglob("CVE-*.json")))
+    whole = json.loads(record.read_text(encoding="utf-8"))
+    late = {"containers": whole.pop("containers"), "padding": "x" * 5000} | whole
+    plain = tmp_path / "one.json"
+    plain.write_text(json.dumps(late), encoding="utf-8")
+    assert load(str(plain), options=TODAY).report.format == "cve5"
+
+
+def test_kernel_records_without_any_date_are_told(tmp_path: Path) -> None:
+    shutil.copytree(FEEDS["kernel_cna"].directory, tmp_path / "cve")
+    for table in (tmp_path / "cve").rglob("published.csv"):
+        table.unlink()
+    found = load(str(tmp_path / "cve"), options=TODAY)
+    assert [w.field for w in found.report.warnings][-1] == "published"
+    assert not any(a.published for a in found.advisories)
     quoted = load(str(FEEDS["csv"].directory), options=TODAY).advisories
     assert quoted[0].text == 'The entry is freed, then read:\n"stale"'
     assert [c.cwe for c in quoted[2].cwes] == [122, 787]

@@ -65,7 +65,8 @@ def command(
 ) -> None:
     """Turn vulnerability records into a report on what was preventable.
 
-    PATH is the code the records are about; its preventable.toml and MAINTAINERS are used when there.
+    PATH is the code the records are about; its preventable.toml is used when there, and its MAINTAINERS where that
+    says so ([census] components_from). Without PATH and --advisories the embedded facts about Linux are assessed.
 
     \b
     Writes index.html, report.md, summary.txt, results.json and the tables (CSV, Parquet) to --out,
@@ -81,17 +82,19 @@ def command(
     case = open_case(path, values.pop("case_file"), name)
     values["store"] = values["store"] or out / "evidence"
     documents = [_saved(file) for file in includes]
+    embedded = not values["locations"] and not case.advisories.locations
+    before = _bytes(earlier) if earlier else None
     evidence = evidence_of(case, path=path, quiet=quiet, **values)
     audited, doubtful = given_audit(evidence, audit, case.taxonomy, quiet=quiet)
     assessment = assess(
         evidence,
         case.taxonomy,
-        name=case.name,
+        name="Linux" if embedded and name is None else case.name,
         primary=case.primary,
         filters=filters,
         period=period,  # type: ignore[arg-type]  # the choices above are its values
         lines=_lines(documents),
-        earlier=_bytes(earlier) if earlier else None,
+        earlier=before,
         audit=audited,
     )
     finish(assessment, case.taxonomy, out, fmt, quiet=quiet, included=[included_section(d) for d in documents])

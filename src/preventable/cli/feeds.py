@@ -138,6 +138,12 @@ def filter_options(function: F) -> F:
 def filters_of(values: dict[str, Any]) -> Filters:
     """The filters among a command's values; takes them out."""
     since, until = values.pop("since"), values.pop("until")
+    if since and until and since > until:
+        raise UsageError(
+            f"{since.date()} is after {until.date()}",
+            field="--since",
+            hint="No day lies on or after it and before --until",
+        )
     return Filters(
         components=tuple(values.pop("components")),
         severities=tuple(values.pop("severities")),
@@ -205,6 +211,12 @@ def evidence_of(
     """The evidence that the options name; the embedded Linux facts when neither they nor the case name a feed."""
     chosen = [*locations] or [str(case.directory / one) for one in case.advisories.locations]
     if not chosen:
+        if path is not None:
+            raise UsageError(
+                "no feed of vulnerability records is named for this code",
+                file=str(path),
+                hint="Give one with --advisories, or under [advisories] in its preventable.toml",
+            )
         if not quiet:
             click.echo("preventable: no --advisories given: using the embedded facts about Linux", err=True)
         return load_facts()

@@ -9,6 +9,7 @@ from preventable.classify.model import default_model
 from preventable.cli import output
 from preventable.cli.columns import columns_of
 from preventable.collector import collector_paused
+from preventable.errors import UsageError
 from preventable.readers.base import Options
 from preventable.readers.registry import READERS, load
 from preventable.records import Advisory, Label
@@ -47,6 +48,10 @@ def _label(file: str, format_name: str | None, columns: tuple[str, ...], *, stri
         keep_duplicates=True,
         quiet=quiet,
     )
+    if READERS[loaded.report.format].kind != "advisories":
+        raise UsageError(
+            f"no vulnerability records: {READERS[loaded.report.format].title}", file=file, hint="Give a feed of records"
+        )
     taxonomy = builtin()
     model = default_model()
     predicted = model.predict(loaded.advisories)

@@ -142,6 +142,15 @@ def say_failed(report: ReadReport, *, quiet: bool) -> None:
         where = f"file {first.file}{f', record {first.record}' if first.record else ''}"
         message = f"{report.format}: {report.failed:,} rows could not be read; the first: {first.reason} ({where})"
         click.echo(f"preventable: {printable(message)}", err=True)
+    if report.duplicate and not quiet:
+        click.echo(
+            f"preventable: {report.format}: {report.duplicate:,} records are there twice and count once", err=True
+        )
+    if report.warnings and not quiet:
+        first = report.warnings[0]
+        where = f"file {first.file}{f', record {first.record}' if first.record else ''}, field {first.field}"
+        message = f"{report.format}: {len(report.warnings):,} warnings; the first: {first.reason} ({where})"
+        click.echo(f"preventable: {printable(message)}", err=True)
 
 
 def say_resumed(commits: int, *, quiet: bool) -> None:

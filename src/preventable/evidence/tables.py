@@ -174,18 +174,21 @@ def date_ranges(advisories: Sequence[Advisory], releases: Mapping[str, date]) ->
 def merge_advisories(feeds: Sequence[Sequence[Advisory]]) -> list[Advisory]:
     """One record per vulnerability: the first feed's stands, later ones add CWEs, severity, dates and files.
 
-    Records are the same vulnerability when they share an id or an alias. Sorted by id.
+    Records of two feeds, of one format or several, are the same vulnerability when they share an id or an alias; the id
+    goes first. Sorted by id.
     """
     owner: dict[str, int] = {}
     merged: list[Advisory] = []
-    for feed in feeds:
+    came_with: list[int] = []
+    for number, feed in enumerate(feeds):
         for record in feed:
             names = (record.id, *record.aliases)
             at = next((owner[n] for n in names if n in owner), None)
-            if at is None or merged[at].feed == record.feed:
+            if at is None or came_with[at] == number:
                 # Within one feed two records stay two, even when they share an alias.
                 at = len(merged)
                 merged.append(record)
+                came_with.append(number)
             else:
                 merged[at] = _joined(merged[at], record)
             for name in names:

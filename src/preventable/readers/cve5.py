@@ -27,7 +27,8 @@ class Cve5Reader:
 
     def recognises(self, name: str, head: bytes) -> bool:
         named = CVE_NAME.search(name) is not None and (b'"containers"' in head or b'"cveMetadata"' in head)
-        return name.endswith(".json") and (named or b'"CVE_RECORD"' in head)
+        marked = b'"CVE_RECORD"' in head or (b'"containers"' in head and b'"cna"' in head)
+        return name.endswith(".json") and (named or marked)
 
     def read(self, members: Iterator[Member], sink: Sink, options: Options) -> None:
         for member in members:

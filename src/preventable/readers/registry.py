@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from preventable.errors import FormatError, InputError, RecordError
+from preventable.errors import FormatError, InputError, RecordError, UsageError
 from preventable.progress import Progress
 from preventable.readers.base import Options, Reader, Sink
 from preventable.readers.cve5 import Cve5Reader
@@ -76,6 +76,7 @@ def recognise(location: str) -> Reader:
     if is_git_repository(location):
         source = GitSource(location, _may_be_feed)
     seen = []
+    empty = True
     table: Reader | None = None
     for member in islice(source.members(), _SNIFFED_MEMBERS):
         try:
@@ -83,14 +84,15 @@ def recognise(location: str) -> Reader:
         except RecordError:
             continue  # damaged: reading tells of it, recognising looks at the next
         seen.append(member.name)
+        empty = empty and not head
         reader = next((r for r in READERS.values() if r.recognises(member.name, head)), None)
         if reader is not None and reader.name not in _PLAIN_TABLES:
             return reader
         table = table or reader
     if table is not None:
         return table
-    if not seen:
-        raise FormatError("nothing to read: no files", file=location)
+    if not seen or empty:
+        raise FormatError(f"nothing to read: {'an empty file' if seen else 'no files'}", file=location)
     raise FormatError(
         "the format is not recognised",
         file=location,
@@ -144,19 +146,27 @@ def load(
     if where:
         options = msgspec.structs.replace(options, where={**options.where, **where})
     reader = reader_named(format_name) if format_name else recognise(path)
+    if where and reader.name not in _PLAIN_TABLES:
+        raise UsageError(
+            f"#field=value keeps rows of {' and '.join(_PLAIN_TABLES)} only; this is {reader.name}", file=location
+        )
     source = _source(path, reader)
     sink = Sink(strict=strict, keep_duplicates=keep_duplicates)
     with Progress(f"files of {reader.name}", quiet=quiet) as progress:
         reader.read(_counted(source.members(), progress), sink, options)
     if isinstance(source, GitSource):
         _date_by_history(sink, source.first_dates())
+    if reader.name == KernelCnaReader.name and not any(a.published for a in sink.advisories):
+        sink.warn(
+            path, None, "published", "no publication date: neither published.csv nor the history of a whole clone"
+        )
     advisories = sink.advisories if keep_duplicates else sorted(sink.advisories, key=lambda a: a.id)
     report = sink.report(source, reader, _newest(sink))
     if report.read == 0:
         raise InputError(
             "the feed is empty: no record could be read",
             file=location,
-            hint=_first_reason(report),
+            hint=_first_reason(report, where),
         )
     return Load(report, tuple(advisories), dict(sorted(sink.marks.items())), dict(sink.releases))
 
@@ -189,12 +199,14 @@ def _newest(sink: Sink) -> date | None:
     return max(dates, default=None)
 
 
-def _first_reason(report: ReadReport) -> str:
+def _first_reason(report: ReadReport, where: Mapping[str, str]) -> str:
     rows: Sequence[FailedRow] = report.rows
     if rows:
         return f"First of {len(rows)} reasons: {rows[0].reason} (file {rows[0].file})"
     if report.rejected:
         return f"{report.rejected} records were rejected or withdrawn by their publisher"
+    if where:
+        return f"No row has {' and '.join(f'{name}={value}' for name, value in where.items())}"
     return "Check that the location holds what you expect, or name the format with --from"
 
 

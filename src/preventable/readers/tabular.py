@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from preventable.errors import FormatError
+from preventable.errors import FormatError, UsageError
 from preventable.readers.base import FeedKind, Options, Sink, decode_problem, parse_date
 from preventable.readers.cve_record import SEVERITIES
 from preventable.readers.sources import MAX_RECORD_BYTES, Member
@@ -17,7 +17,8 @@ from preventable.records import Advisory, CweClaim
 
 _CWE = re.compile(r"\s*(?:CWE[-_ ]?)?(\d{1,5})\s*", re.IGNORECASE)
 FIELDS = ("id", "title", "text", "cwe", "published", "severity", "files", "package", "aliases", "categories")
-"""Our fields a column may be mapped to; only ``id`` and one of ``title`` and ``text`` are needed."""
+"""Our fields a column may be mapped to (``component`` is ``package``: where no files are known, a record goes by it);
+only ``id`` and one of ``title`` and ``text`` are needed."""
 _USUAL_NAMES = {
     "id": ("id", "key", "issue key", "cve", "cve_id", "bug id", "number"),
     "title": ("title", "summary", "subject", "name"),
@@ -128,11 +129,12 @@ class CsvReader:
 def _columns(header: list[str], mapping: Mapping[str, str], file: str) -> dict[str, int]:
     names = [h.strip() for h in header]
     found: dict[str, int] = {}
-    for field, column in mapping.items():
+    for given, column in mapping.items():
+        field = "package" if given == "component" else given
         if field not in FIELDS:
-            raise FormatError(f"unknown field {field!r}", file=file, hint=f"Fields: {', '.join(FIELDS)}")
+            raise UsageError(f"unknown field {given!r}", file=file, hint=f"Fields: {', '.join(FIELDS)}, component")
         if column not in names:
-            raise FormatError(f"no column {column!r}", file=file, field=field, hint=f"The file has: {', '.join(names)}")
+            raise UsageError(f"no column {column!r}", file=file, field=given, hint=f"The file has: {', '.join(names)}")
         found[field] = names.index(column)
     lower = [n.lower() for n in names]
     for field, usual in _USUAL_NAMES.items():

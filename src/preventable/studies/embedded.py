@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 from datetime import date
 from functools import cache
 from importlib.resources import files
@@ -48,6 +49,18 @@ def embedded_releases() -> dict[str, date]:
         return {}
     with path.open(encoding="ascii", newline="") as stream:
         return {row["version"]: date.fromisoformat(row["date"]) for row in csv.DictReader(stream)}
+
+
+def embedded_releases_report() -> ReadReport:
+    """What a run that dates by ``embedded_releases`` read there."""
+    path, releases = embedded_directory() / "releases.csv", embedded_releases()
+    manifest = msgspec.json.decode((embedded_directory() / "manifest.json").read_bytes(), type=FactsManifest)
+    source = next(r for r in manifest.reports if r.format == "releases")
+    digest = f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+    newest = max(releases.values())
+    return ReadReport(
+        "embedded: linux/releases.csv", "releases", source.licence, digest, newest, len(releases), 0, 0, 0
+    )
 
 
 def save_facts(evidence: Evidence, releases: dict[str, date], directory: Path, command: str) -> None:

@@ -15,9 +15,10 @@ from preventable.errors import RecordError, UsageError
 from preventable.evidence.store import load_evidence, save_evidence
 from preventable.evidence.tables import Evidence, build_evidence, date_ranges, mark_exploited, merge_advisories
 from preventable.readers.base import Options
+from preventable.readers.kernel_cna import KernelCnaReader
 from preventable.readers.registry import Load, fingerprint, load
 from preventable.records import METHOD_VERSION, Advisory, FailedRow, ReadReport
-from preventable.studies.embedded import embedded_releases
+from preventable.studies.embedded import embedded_releases, embedded_releases_report
 from preventable.taxonomy.loader import Taxonomy, load_taxonomy
 
 
@@ -72,7 +73,8 @@ def gather(
     evidence = build_evidence(
         records,
         label_records(records, taxonomy, by_text),
-        [_with_unknown_cwes(one, taxonomy, strict=request.strict) for one in loads],
+        [_with_unknown_cwes(one, taxonomy, strict=request.strict) for one in less_repeats(loads)]
+        + ([embedded_releases_report()] if _dates_by_embedded(loads) else []),
         component_of,
     )
     if store is not None:
@@ -93,12 +95,46 @@ def _prepared(loads: Sequence[Load]) -> list[Advisory]:
         releases.update(one.releases)
         marks.update(one.marks)
     merged = merge_advisories(feeds)
-    kernel: Mapping[str, date] = releases or embedded_releases()
+    kernel: Mapping[str, date] = embedded_releases() if _dates_by_embedded(loads) else releases
     dated = [
-        record if record.feed != "kernel_cna" and not releases else dated_record
+        record if record.feed != KernelCnaReader.name and not releases else dated_record
         for record, dated_record in zip(merged, date_ranges(merged, kernel), strict=True)
     ]
     return mark_exploited(dated, marks)
+
+
+def _dates_by_embedded(loads: Sequence[Load]) -> bool:
+    """Whether release dates of the kernel's versions are needed that no location gives."""
+    kernel = any(a.feed == KernelCnaReader.name for one in loads for a in one.advisories)
+    return kernel and not any(one.releases for one in loads)
+
+
+def less_repeats(loads: Sequence[Load]) -> list[Load]:
+    """The loads, where records that an earlier one of the same format has, too, are counted as duplicates.
+
+    Where the two differ a warning says so; ``merge_advisories`` lets the one given first stand.
+    """
+    seen: dict[tuple[str, str], tuple[str, Advisory]] = {}
+    told = []
+    for one in loads:
+        repeated = [a for a in one.advisories if (a.feed, a.id) in seen]
+        differing = []
+        for a in repeated:
+            location, first = seen[a.feed, a.id]
+            if msgspec.structs.replace(a, file=first.file) != first:
+                differing.append(
+                    FailedRow(one.report.location, a.id, None, f"differs from the one in {location}, which stands")
+                )
+        for a in one.advisories:
+            seen.setdefault((a.feed, a.id), (one.report.location, a))
+        report = msgspec.structs.replace(
+            one.report,
+            read=one.report.read - len(repeated),
+            duplicate=one.report.duplicate + len(repeated),
+            warnings=one.report.warnings + tuple(differing),
+        )
+        told.append(msgspec.structs.replace(one, report=report))
+    return told
 
 
 def _with_unknown_cwes(one: Load, taxonomy: Taxonomy, *, strict: bool) -> ReadReport:

@@ -10,6 +10,7 @@ import polars as pl
 
 from preventable.errors import UsageError
 from preventable.evidence.tables import NO_FILE, Evidence
+from preventable.readers.kev import KevReader
 from preventable.taxonomy.loader import Methodology
 
 Dating = Literal["fix", "publication"]
@@ -81,6 +82,13 @@ def select(evidence: Evidence, filters: Filters | None = None) -> Population:
         without_severity = int(records["severity"].is_null().sum())
         records = records.filter(pl.col("severity").is_in(filters.severities))
     if filters.exploited:
+        marked = evidence.advisories["known_exploited"].is_not_null().any()
+        if not marked and not any(r.format == KevReader.name for r in evidence.reports):
+            raise UsageError(
+                "no feed says which records are exploited",
+                field="--exploited",
+                hint=f"Add the catalogue ({KevReader.where}) with --advisories",
+            )
         records = records.filter(pl.col("known_exploited").is_not_null())
     if filters.since or filters.until:
         records = records.filter(

@@ -13,6 +13,7 @@ from typing import Literal
 import msgspec
 
 from preventable.errors import CaseError, InputError
+from preventable.evidence.tables import merge_advisories
 from preventable.readers.case_file import CaseFile
 from preventable.readers.exposure import ExposureFile, joined, parse_exposure, read_exposure
 from preventable.readers.git_dates import commit_dates, tag_dates
@@ -22,6 +23,7 @@ from preventable.studies.compare import Reading, Sides
 from preventable.studies.embedded import embedded_releases, load_facts
 from preventable.studies.events import Dates, Events, date_events, window
 from preventable.studies.exposure import Exposure
+from preventable.studies.gather import less_repeats
 from preventable.taxonomy.loader import Methodology
 
 Labeller = Callable[[Sequence[Advisory]], Mapping[str, Label]]
@@ -151,8 +153,8 @@ def read_inputs(
     names = list(locations)
     if releases or setting.releases:
         names.append(releases or _beside(base, setting.releases or ""))
-    loads = [load(name, quiet=quiet) for name in names]
-    advisories = [a for one in loads for a in one.advisories]
+    loads = less_repeats([load(name, quiet=quiet) for name in names])
+    advisories = merge_advisories([one.advisories for one in loads])
     reports = [one.report for one in loads]
     versions = _versions(loads)
     if locations:

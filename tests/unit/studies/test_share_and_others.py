@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
+import msgspec
 import polars as pl
 import pytest
 from hypothesis import given
@@ -60,6 +61,12 @@ def test_filters_by_hand() -> None:
     assert (late.records["id"].to_list(), late.by, late.withdrawn) == (["C"], "fix", 1)
     with pytest.raises(UsageError):
         select(evidence(ROWS), Filters(components=("nope",)))
+    unmarked = evidence(ROWS)
+    unmarked = msgspec.structs.replace(
+        unmarked, advisories=unmarked.advisories.with_columns(known_exploited=pl.lit(None, pl.Date))
+    )
+    with pytest.raises(UsageError, match="no feed says which records are exploited"):
+        select(unmarked, Filters(exploited=True))
 
 
 def test_prevented_by_hand() -> None:
