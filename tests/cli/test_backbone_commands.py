@@ -443,3 +443,22 @@ def test_label_wants_records(cli: Cli) -> None:
     found = cli("label", FEEDS["kev"].directory)
     assert (found.status, found.out) == (2, "")
     assert "no vulnerability records: Known Exploited Vulnerabilities" in found.err
+
+
+def test_a_census_that_fits_no_component_is_told(cli: Cli, tmp_path: Path) -> None:
+    rows = json.loads(cli("share", "-a", KERNEL, "--by-component", "--format", "json", "--quiet").out)["results"]
+    components = sorted({r["component"] for r in rows} - {"all", "unknown"})
+
+    def told(*names: str) -> str:
+        code = tmp_path / names[0]
+        for name in names:
+            (code / name).mkdir(parents=True)
+            (code / name / "a.c").write_text("int a;\n", encoding="utf-8")
+        file = code / "census.json"
+        file.write_text(cli("census", code, "--format", "json").out, encoding="utf-8")
+        found = cli("assess", "-a", KERNEL, "--out", tmp_path / "report", "--include", file)
+        assert found.status == 0
+        return found.err
+
+    assert "of the records; hotspots" not in told(*components)
+    assert f"the census has 0 of the {len(components)} components of the records" in told("elsewhere")

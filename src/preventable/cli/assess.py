@@ -12,6 +12,7 @@ from preventable.cli import output
 from preventable.cli.audited import given_audit
 from preventable.cli.feeds import evidence_of, feed_options, filter_options, filters_of, open_case, warn_of_rows
 from preventable.errors import FormatError, UsageError
+from preventable.evidence.tables import Evidence
 from preventable.report.bundle import results_document, write_report
 from preventable.report.model import Section
 from preventable.report.sections.registry import included_section
@@ -85,6 +86,8 @@ def command(
     embedded = not values["locations"] and not case.advisories.locations
     before = _bytes(earlier) if earlier else None
     evidence = evidence_of(case, path=path, quiet=quiet, **values)
+    lines = _lines(documents)
+    _say_unfitting(lines, evidence, quiet=quiet)
     audited, doubtful = given_audit(evidence, audit, case.taxonomy, quiet=quiet)
     assessment = assess(
         evidence,
@@ -93,7 +96,7 @@ def command(
         primary=case.primary,
         filters=filters,
         period=period,  # type: ignore[arg-type]  # the choices above are its values
-        lines=_lines(documents),
+        lines=lines,
         earlier=before,
         audit=audited,
     )
@@ -129,6 +132,18 @@ def _bytes(file: Path) -> bytes:
         return file.read_bytes()
     except FileNotFoundError as error:
         raise UsageError("no such file", file=str(file)) from error
+
+
+def _say_unfitting(lines: dict[str, int], evidence: Evidence, *, quiet: bool) -> None:
+    """Tell where a census counted by other components than the records are placed by."""
+    touched = set(evidence.files["component"])
+    here = touched & lines.keys()
+    if lines and len(here) < len(touched) / 2 and not quiet:
+        click.echo(
+            f"preventable: the census has {len(here):,} of the {len(touched):,} components of the records; hotspots of "
+            "the others have no count per line. Count by the same components ([census] components_from of the case)",
+            err=True,
+        )
 
 
 def _lines(documents: list[dict[str, Any]]) -> dict[str, int]:
