@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
-from preventable.evidence.tables import NO_FILE
 from preventable.records import Estimate, NotAvailable
 from preventable.report import charts
 from preventable.report.model import Column, Figure, Section, Table
-from preventable.report.wording import count, interval, listing, percent
+from preventable.report.wording import count, listing, percent
 from preventable.studies.assessment import Assessment
-from preventable.studies.prevented import NOT_AVAILABLE, PreventedRow
 from preventable.studies.share import ShareRow
 from preventable.taxonomy.loader import UNKNOWN, Taxonomy
 
 _SHOWN_CLASSES = ("spatial", "temporal", "initialization", "type", "null", "race", "integer")
 _TOP_COMPONENTS = 20
+_LISTED_PERIODS = 8
+_FEWEST_DRAWN = 20
+"""Records that a period must have for its share to be drawn; under it the 95% interval spans 40 points and more."""
 
 
 def sections(a: Assessment, taxonomy: Taxonomy) -> list[Section]:
@@ -31,68 +33,6 @@ def sections(a: Assessment, taxonomy: Taxonomy) -> list[Section]:
         _labels(a),
         _data(a),
     ]
-
-
-def summary(a: Assessment) -> tuple[str, ...]:
-    """The answer in sentences, each with its numbers."""
-    pooled = {r.methodology: r for r in a.shares if r.period == r.component == "all"}
-    if not pooled:
-        return ("No record is left after the filters, so there is no share to report.",)
-    own = pooled[a.primary]
-    lowest, highest = (f(pooled.values(), key=lambda r: r.share) for f in (min, max))
-    out = [
-        f"{own.count:,} of {own.total:,} records ({percent(own.share)}, {interval(own.low, own.high)}) are memory "
-        f"safety by the definition “{a.primary}”.",
-        f"By definition in use the share runs from {percent(lowest.share)} (“{lowest.methodology}”) to "
-        f"{percent(highest.share)} (“{highest.methodology}”).",
-    ]
-    corrected = next((r for r in a.corrected if r.methodology == a.primary and r.period == "all"), None)
-    if corrected and corrected.audit_only:
-        c, only = corrected.corrected, corrected.audit_only
-        out.append(
-            f"Corrected by an audit of {corrected.audited:,} random records (read by: {corrected.reader_kind}), it is "
-            f"{percent(c.value)} ({interval(c.low, c.high)}); the audit alone says {percent(only.value)} "
-            f"({percent(only.low)}–{percent(only.high)})."
-        )
-    if own.unknown:
-        out.append(
-            f"The class of {count(own.unknown, 'record')} could not be told; if none or all of them counted, "
-            f"“{a.primary}” would be {percent(own.bound_low)} or {percent(own.bound_high)}."
-        )
-    rust = _states(a, "rust")
-    if rust and not all(r.format in ("rustsec", "kev", "releases") for r in a.reports):
-        out.append(
-            f"Safe Rust would have ruled out about {rust['by_construction'].count:,.0f} records by construction "
-            f"({_span(rust['by_construction'])}) and "
-            f"{rust['with_effort'].count:,.0f} with effort "
-            f"({_span(rust['with_effort'])}); for "
-            f"{rust[NOT_AVAILABLE].count + rust[UNKNOWN].count:,.0f} no sourced answer exists. These "
-            "shares come from 240 Linux driver CVEs that others read."
-        )
-    top = [h for h in a.hotspots if h.memory_safety and h.component != NO_FILE][:3]
-    if top:
-        out.append(
-            "Most memory-safety records touch "
-            + listing([f"{h.component} ({h.memory_safety:,} of {h.records:,})" for h in top])
-            + "."
-        )
-    exploited = sum(1 for x in a.records["known_exploited"] if x is not None)
-    if exploited:
-        out.append(f"{count(exploited, 'record')} {'is' if exploited == 1 else 'are'} known to be exploited.")
-    failed = sum(r.failed for r in a.reports)
-    if failed:
-        out.append(f"{count(failed, 'row')} of the inputs could not be used; the section on the data lists each.")
-    return tuple(out)
-
-
-def _span(row: PreventedRow) -> str:
-    return f"{row.low:,.0f}–{row.high:,.0f}"
-
-
-def _states(a: Assessment, intervention: str, period: str = "all") -> dict[str, PreventedRow]:
-    return {
-        r.state: r for r in a.prevented if r.intervention == intervention and r.weakness == "all" and r.period == period
-    }
 
 
 def _share(a: Assessment, taxonomy: Taxonomy) -> Section:
@@ -113,7 +53,13 @@ def _share(a: Assessment, taxonomy: Taxonomy) -> Section:
     ]  # fmt: skip
     ladder_rows.sort(key=lambda r: (r["place"], r["definition"]))
     references = [
-        {"definition": f"{ref.who}, {ref.period}", "share": ref.share, "scope": ref.scope, "source": ref.source}
+        {
+            "definition": f"{ref.who}, {ref.period}",
+            "from": "published",
+            "share": ref.share,
+            "scope": ref.scope,
+            "source": ref.source,
+        }
         for ref in sorted(taxonomy.references, key=lambda ref: ref.share)
     ]
     by_period = [r for r in a.shares if r.period not in ("all", "undated")]
@@ -124,6 +70,7 @@ def _share(a: Assessment, taxonomy: Taxonomy) -> Section:
         for r in by_period
         if r.methodology in names
     ]  # fmt: skip
+    drawn_rows, too_few = _enough_records(time_rows)
     figures = [
         Figure(
             id="share-ladder",
@@ -131,7 +78,8 @@ def _share(a: Assessment, taxonomy: Taxonomy) -> Section:
             how=(
                 "share = records that count / records admitted, unknown ones in the denominator. “Corrected”: "
                 "prediction-powered inference (PPI++) over a random audit of these records. Thick line: 95% "
-                "Wilson interval. Wide pale line: the share if no record of unknown class counted, and if all did. "
+                "interval (Wilson for the labels). Tick: the share. Wide pale line: the share if no record of unknown "
+                "class counted, and if all did. "
                 "Diamonds: published figures of others, who counted other things in other years: "
                 + "; ".join(
                     f"{r.who} {'about ' if r.approximate else ''}{percent(r.share, 0)} ({r.scope}; {r.source})"
@@ -152,9 +100,14 @@ def _share(a: Assessment, taxonomy: Taxonomy) -> Section:
                 f"As above, per {a.period} of the {'mainline fix' if a.by == 'fix' else 'publication'}. Bands: 95% "
                 "Wilson intervals. A step between periods may come from how records were numbered, not from the code."
             ),
-            chart=charts.share_over_time(time_rows) if time_rows else None,
+            chart=charts.share_over_time(drawn_rows) if drawn_rows else None,
             alt=f"Share per {a.period}: "
-            + "; ".join(f"{r['period']} {r['definition']} {percent(float(str(r['share'])))}" for r in time_rows),
+            + "; ".join(
+                f"{r['period']} {r['definition']} {percent(r['share'])} of {r['total']:,}"
+                for r in drawn_rows
+                if r["share"] is not None
+            ),
+            note=_left_undrawn(too_few),
             table=Table(
                 (Column("period", a.period), *_SHARE_COLUMNS),
                 [msgspec.structs.asdict(r) for r in by_period],
@@ -162,6 +115,28 @@ def _share(a: Assessment, taxonomy: Taxonomy) -> Section:
         ),
     ]
     return Section("share", "How much is memory safety, by definition", (), tuple(figures), short="By definition")
+
+
+def _enough_records(rows: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], dict[str, int]]:
+    """The rows to draw, and the periods with too few records with their number.
+
+    Such a period is a gap between others, and absent at either end.
+    """
+    few = {r["period"]: r["total"] for r in rows if r["total"] < _FEWEST_DRAWN}
+    enough = [r["period"] for r in rows if r["period"] not in few]
+    if not enough:
+        return [], few
+    inside = [r for r in rows if min(enough) <= r["period"] <= max(enough)]
+    return [{**r, "share": None, "low": None, "high": None} if r["period"] in few else r for r in inside], few
+
+
+def _left_undrawn(few: Mapping[str, int]) -> str:
+    if not few:
+        return ""
+    listed = [f"{period} ({total:,})" for period, total in few.items()]
+    if len(listed) > _LISTED_PERIODS:
+        listed = [*listed[:_LISTED_PERIODS], f"{len(listed) - _LISTED_PERIODS:,} more"]
+    return f"Not drawn, for fewer than {_FEWEST_DRAWN} records: {listing(listed)}. The table has them."
 
 
 def _ladder_title(pooled: Iterable[ShareRow]) -> str:
@@ -208,9 +183,9 @@ def _prevented(a: Assessment, taxonomy: Taxonomy) -> Section:
     columns = (
         Column("title", "intervention"),
         Column("state", "state"),
-        Column("count", "records", "number"),
-        Column("low", "low", "number"),
-        Column("high", "high", "number"),
+        Column("count", "records", "count"),
+        Column("low", "low", "count"),
+        Column("high", "high", "count"),
         Column("share", "share", "share"),
     )
     return Section(
@@ -260,7 +235,7 @@ def _prevented(a: Assessment, taxonomy: Taxonomy) -> Section:
                         Column("weakness", "class"),
                         Column("state", "state"),
                         Column("records", "records in class", "count"),
-                        Column("count", "records in state", "number"),
+                        Column("count", "records in state", "count", "expected; rounded to whole records"),
                         Column("interval", "95% interval"),
                         Column("probability", "probability", "share", "of detection, per access"),
                         Column("source", "source"),
@@ -422,7 +397,7 @@ def _data(a: Assessment) -> Section:
         Figure(
             id="read-report",
             title="What was read",
-            how="The date of the data is the newest date inside it. Digests are of the bytes read.",
+            how="The date of the data is the newest date inside it.",
             table=Table(
                 (
                     Column("location", "location"),
@@ -433,12 +408,18 @@ def _data(a: Assessment) -> Section:
                     Column("duplicate", "duplicate", "count"),
                     Column("failed", "failed", "count"),
                     Column("warnings", "warnings", "count"),
-                    Column("licence", "licence"),
-                    Column("digest", "digest"),
                 ),
                 rows,
             ),
-        )
+        ),
+        Figure(
+            id="read-licences",
+            title="Under which licences, and which bytes",
+            how="Licences are those of the feeds. Digests are of the bytes read.",
+            table=Table(
+                (Column("location", "location"), Column("licence", "licence"), Column("digest", "digest")), rows
+            ),
+        ),
     ]
     if problems:
         figures.append(

@@ -14,10 +14,10 @@ from preventable.evidence.store import replace_file
 from preventable.plain_text import printable
 from preventable.records import METHOD_VERSION, SCHEMA_VERSION
 from preventable.report.assessment import sections as assessment_sections
-from preventable.report.assessment import summary
 from preventable.report.html import Page, render_html
 from preventable.report.model import Section
 from preventable.report.plain import render_markdown, render_text
+from preventable.report.summary import summary
 from preventable.report.wording import percent
 from preventable.studies.assessment import Assessment, Results
 from preventable.taxonomy.loader import Taxonomy

@@ -34,13 +34,26 @@ CLASS_COLOURS = {
 }
 
 
+DARK_COLOURS = {
+    "#0b6e4f": "#2fa37a",
+    "#63b995": "#8fdcbb",
+    "#3274b5": "#5b9ddb",
+    "#bf4434": "#e8705e",
+    "#a63d2f": "#e0705f",
+    "#7a3e65": "#b9719f",
+    "#4c78a8": "#6f9fd0",
+}
+"""What the page draws instead in the dark, where the colour would be too dark on the panel."""
+
+
 def ladder(rows: Rows, references: Rows) -> Spec:
-    """Shares by definition: interval, bounds from unknown records, and published figures as hollow diamonds.
+    """Shares by definition: interval, bounds from unknown records, and published figures as diamonds.
 
     Args:
         rows: ``definition, from, share, low, high, bound_low, bound_high, count, total, estimator``; ``from`` is
             ``labels`` or ``audit``.
-        references: ``definition`` (who counted, and when), ``share, scope, source``; one row each, below.
+        references: ``definition`` (who counted, and when), ``from`` (``published``), ``share, scope, source``; one
+            row each, below.
     """
     scale = alt.Scale(domain=[0, 1])
     axis = alt.Axis(format="%", title="share of records", tickCount=6)
@@ -56,26 +69,37 @@ def ladder(rows: Rows, references: Rows) -> Spec:
         alt.Tooltip("count:Q"),
         alt.Tooltip("total:Q"),
     ]
+    looks = {"labels": ("#3274b5", "square"), "audit": ("#0b6e4f", "square"), "published": ("#bf4434", "diamond")}
+    shown = [name for name in looks if any(r["from"] == name for r in (*rows, *references))]
+    legend = alt.Legend(
+        orient="top",
+        symbolOpacity=1,
+        labelExpr="{labels: 'by the labels', audit: 'corrected by an audit', published: 'published by others'}"
+        "[datum.label]",
+    )
     colour = alt.Color(
-        "from:N",
-        title=None,
-        scale=alt.Scale(domain=["labels", "audit"], range=["#3274b5", "#0b6e4f"]),
-        legend=alt.Legend(orient="top", labelExpr="datum.label == 'audit' ? 'corrected by an audit' : 'labels'"),
+        "from:N", title=None, scale=alt.Scale(domain=shown, range=[looks[n][0] for n in shown]), legend=legend
+    )
+    shape = alt.Shape(
+        "from:N", title=None, scale=alt.Scale(domain=shown, range=[looks[n][1] for n in shown]), legend=legend
     )
     base = alt.Chart(data).encode(y=y, color=colour)
-    bounds = base.mark_rule(strokeWidth=7, opacity=0.22).encode(
+    bounds = base.mark_rule(strokeWidth=9, opacity=0.25).encode(
         x=alt.X("bound_low:Q", scale=scale, axis=axis), x2="bound_high:Q"
     )
-    interval = base.mark_rule(strokeWidth=3).encode(x="low:Q", x2="high:Q")
-    points = base.mark_point(filled=True, size=90, opacity=1).encode(x="share:Q", tooltip=tips)
+    interval = base.mark_rule(strokeWidth=5).encode(x="low:Q", x2="high:Q")
+    # A tick, for a dot would hide an interval of two points on a narrow screen.
+    points = base.mark_tick(thickness=2, size=15, opacity=1).encode(x="share:Q", tooltip=tips)
     layers = [bounds, interval, points]
     if references:
         layers.append(
             alt.Chart(alt.InlineData(values=list(references)))
-            .mark_point(shape="diamond", size=80, filled=False, color="#bf4434", strokeWidth=1.6)
+            .mark_point(size=70, filled=True, opacity=1)
             .encode(
                 x="share:Q",
                 y=y,
+                color=colour,
+                shape=shape,
                 tooltip=["definition:N", alt.Tooltip("share:Q", format=".0%"), "scope:N", "source:N"],
             )
         )
@@ -149,14 +173,17 @@ def state_bars(rows: Rows) -> Spec:
 
 
 def share_over_time(rows: Rows) -> Spec:
-    """Share per period and definition with its interval: ``period, definition, share, low, high, count, total``."""
+    """Share per period and definition with its interval: ``period, definition, share, low, high, count, total``.
+
+    A share of ``None`` breaks the line: its period is shown without a mark.
+    """
     base = alt.Chart(alt.InlineData(values=list(rows)))
     x = alt.X("period:N", title=None, axis=alt.Axis(labelAngle=0, labelOverlap=True))
-    colour = alt.Color("definition:N", title=None, legend=alt.Legend(orient="top"))
-    band = base.mark_area(opacity=0.18).encode(
+    colour = alt.Color("definition:N", title=None, legend=alt.Legend(orient="top", symbolOpacity=1))
+    band = base.mark_area(opacity=0.18, invalid="break-paths-filter-domains").encode(
         x=x, y=alt.Y("low:Q", axis=alt.Axis(format="%"), title="share of records"), y2="high:Q", color=colour
     )
-    line = base.mark_line(point=True).encode(
+    line = base.mark_line(point=True, invalid="break-paths-filter-domains").encode(
         x=x,
         y=alt.Y("share:Q", scale=alt.Scale(zero=True)),
         color=colour,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Mapping, Sequence
 from datetime import date
 from importlib.metadata import version
@@ -16,8 +17,17 @@ from markupsafe import Markup, escape
 
 from preventable.evidence.store import replace_file
 from preventable.records import METHOD_VERSION, ReadReport
-from preventable.report.model import Column, Section
-from preventable.report.wording import percent
+from preventable.report.charts import DARK_COLOURS
+from preventable.report.model import Column, Section, Table
+from preventable.report.wording import percent, rounded
+
+_SHORT_TABLE = 12
+"""Rows up to which a table is shown whole instead of in a box that scrolls."""
+_LONG_TEXT = 40
+"""Characters from which a text needs a wide column; on a phone such a table becomes one block per row."""
+
+
+_HYPHENATED = re.compile(r"(?<!\S)(?=\S{1,24}(?!\S))\S*-\S*")
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -55,6 +65,9 @@ def render_html(page: Page) -> str:
         charts=charts,
         records=_json_for_script(page.records) if page.records else None,
         cell=_cell,
+        table_class=_table_class,
+        scroll_class=_scroll_class,
+        dark_colours=_json_for_script(DARK_COLOURS),
         bundle=Markup(_bundle().replace("</script", "<\\/script")),
         page_script=Markup((Path(__file__).parent / "page.js").read_text(encoding="utf-8")),
     )
@@ -66,21 +79,50 @@ def _json_for_script(value: object) -> Markup:
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
 
 
-def _cell(row: Mapping[str, object], column: Column) -> Markup:
+def _is_prose(table: Table) -> bool:
+    return any(
+        len(str(row.get(c.name) or "")) > _LONG_TEXT for c in table.columns if c.kind == "text" for row in table.rows
+    )
+
+
+def _table_class(table: Table) -> str:
+    return "sortable prose" if _is_prose(table) else "sortable"
+
+
+def _scroll_class(table: Table) -> str:
+    return "scroll whole" if len(table.rows) <= _SHORT_TABLE else "scroll"
+
+
+def _cell(row: Mapping[str, object], column: Column, *, prose: bool = False) -> Markup:
+    """One cell; in a table of prose it carries its column's name, which a phone shows instead of the head."""
+    named = Markup(' data-label="{}"').format(column.label) if prose else Markup("")
     value = row.get(column.name)
     if value is None:
-        return Markup('<td{} data-value="">–</td>').format(Markup(' class="n"') if column.kind != "text" else "")
+        return Markup('<td{}{} data-value="">–</td>').format(
+            named, Markup(' class="n"' if column.kind != "text" else "")
+        )
     if column.kind == "text":
         text = str(value)
         short = " " in text or len(text) > 24
-        kind = "code" if column.name == "digest" else "wide" if len(text) > 40 else "" if short else "word"
-        return Markup('<td class="{}">{}</td>').format(kind, text) if kind else Markup("<td>{}</td>").format(text)
+        kind = "code" if column.name == "digest" else "wide" if len(text) > _LONG_TEXT else "" if short else "word"
+        classed = Markup(' class="{}"').format(kind) if kind else Markup("")
+        return Markup("<td{}{}>{}</td>").format(classed, named, text if kind == "code" else _unbroken(text))
     if column.kind == "date" or isinstance(value, date):
-        return Markup("<td>{}</td>").format(str(value))
+        return Markup('<td class="word"{}>{}</td>').format(named, str(value))
     if not isinstance(value, int | float):
-        return Markup('<td class="n">{}</td>').format(str(value))
-    shown = percent(value) if column.kind == "share" else f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.4g}"
-    return Markup('<td class="n" data-value="{}">{}</td>').format(repr(value), escape(shown))
+        return Markup('<td class="n"{}>{}</td>').format(named, str(value))
+    if column.kind == "share":
+        shown = percent(value)
+    elif column.kind == "count":
+        shown = rounded(value)
+    else:
+        shown = f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.4g}"
+    return Markup('<td class="n"{} data-value="{}">{}</td>').format(named, repr(value), escape(shown))
+
+
+def _unbroken(text: str) -> Markup:
+    """The text, escaped, with its short hyphenated words (``Fil-C``, ``-fbounds-safety``) kept on one line."""
+    return Markup(_HYPHENATED.sub(r'<span class="nb">\g<0></span>', str(escape(text))))
 
 
 def _bundle() -> str:

@@ -39,6 +39,8 @@ class Figure(msgspec.Struct, frozen=True):
     alt: str = ""
     """The chart in words, for those who cannot see it. Required with a chart."""
     table: Table | None = None
+    note: str = ""
+    """What a reader must know before the chart is believed, always in sight; plain text."""
 
 
 class Section(msgspec.Struct, frozen=True):

@@ -2,18 +2,74 @@
 (() => {
   const root = document.documentElement;
   const style = (name) => getComputedStyle(root).getPropertyValue(name).trim();
+  const darker = JSON.parse(document.getElementById("dark-colours").textContent);
+
+  // A specification with the colours of the dark page; the data in it stays as it is.
+  const repaint = (node) => {
+    if (typeof node === "string") return Object.hasOwn(darker, node) ? darker[node] : node;
+    if (Array.isArray(node)) return node.map(repaint);
+    if (node === null || typeof node !== "object") return node;
+    return Object.fromEntries(Object.entries(node).map(([key, inner]) =>
+      [key, key === "values" || key === "datasets" ? inner : repaint(inner)]));
+  };
+
+  const layersOf = (spec) => [spec, ...(spec.layer ?? []).flatMap(layersOf)];
+  const named = (field) => field && (field.type === "nominal" || field.type === "ordinal") && field.axis !== null;
+
+  // A title as lines that fit a narrow plot.
+  const folded = (title) => typeof title !== "string" ? title : title.split(" ").reduce((lines, word) => {
+    const longer = lines.length ? `${lines.at(-1)} ${word}` : word;
+    return longer.length > 40 || !lines.length ? [...lines, word] : [...lines.slice(0, -1), longer];
+  }, []);
+
+  // For a narrow screen: names of rows above their marks instead of left of them, legends in two columns.
+  const narrowed = (spec) => {
+    const layers = layersOf(spec);
+    const drawnAs = (...types) => layers.some((l) => types.includes(l.mark?.type ?? l.mark));
+    const bars = drawnAs("bar");
+    const kept = drawnAs("rect", "text") || layers.some((l) => l.encoding?.yOffset) || typeof spec.height === "number";
+    const step = !kept && layers.some((l) => named(l.encoding?.y)) ? spec.height?.step ?? 20 : undefined;
+    if (step) {
+      const wider = step + (bars ? 18 : 10), above = (bars ? 0.4 * step : 5) + 9;
+      spec.height = { step: wider };
+      layers.forEach((l) => {
+        if (named(l.encoding?.y)) {
+          l.encoding.y.axis = { ...l.encoding.y.axis, labelAlign: "left", labelBaseline: "middle", labelOffset: -above,
+                                labelPadding: 0, labelLimit: 300, ticks: false, domain: false, zindex: 1 };
+        }
+        if ((l.mark?.type ?? l.mark) === "bar") {
+          l.mark = { ...(typeof l.mark === "string" ? { type: l.mark } : l.mark), height: { band: 0.8 * step / wider } };
+        }
+      });
+    }
+    layers.forEach((l) => {
+      if (!step && named(l.encoding?.y)) l.encoding.y.axis = { ...l.encoding.y.axis, labelLimit: 120 };
+      Object.values(l.encoding ?? {}).forEach((field) => { if (field?.legend) field.legend.columns = 2; });
+      const x = l.encoding?.x;
+      if (x?.title) x.title = folded(x.title);
+      if (x?.axis?.title) x.axis.title = folded(x.axis.title);
+    });
+    return spec;
+  };
+
   const draw = () => {
+    const narrow = small.matches;
     const config = {
       background: "transparent",
       font: "system-ui, -apple-system, 'Segoe UI', Roboto, Arial, sans-serif",
       axis: { labelColor: style("--ink"), titleColor: style("--soft"), gridColor: style("--grid"),
               domainColor: style("--line"), tickColor: style("--line"), labelFontSize: 12, titleFontSize: 12,
               titleFontWeight: "normal" },
-      legend: { labelColor: style("--ink"), titleColor: style("--soft"), labelFontSize: 12, labelLimit: 240 },
+      axisX: { labelSeparation: 6 },
+      legend: { labelColor: style("--ink"), titleColor: style("--soft"), labelFontSize: 12, labelLimit: 240,
+                symbolOpacity: 1, ...(narrow ? { orient: "top", columns: 2 } : {}) },
+      header: { labelColor: style("--ink"), titleColor: style("--soft") },
       title: { color: style("--ink") }, rule: { color: style("--ink") }, text: { color: style("--ink") }, view: { stroke: null },
     };
     const waiting = [...document.querySelectorAll("[data-chart]")].map((box) => {
-      const spec = JSON.parse(document.getElementById("chart-" + box.dataset.chart).textContent);
+      let spec = JSON.parse(document.getElementById("chart-" + box.dataset.chart).textContent);
+      if (dark()) spec = repaint(spec);
+      if (narrow) spec = narrowed(spec);
       return vegaEmbed(box, spec, { actions: false, renderer: "svg", config, tooltip: { theme: dark() ? "dark" : "light" } });
     });
     Promise.all(waiting).then(() => { root.dataset.charts = "drawn"; })
@@ -21,12 +77,18 @@
   };
   const system = matchMedia("(prefers-color-scheme: dark)");
   const dark = () => (root.dataset.theme ? root.dataset.theme === "dark" : system.matches);
+  const small = matchMedia("(max-width: 640px)");
   document.getElementById("theme").addEventListener("click", () => {
     root.dataset.theme = dark() ? "light" : "dark";
     draw();
   });
   system.addEventListener("change", draw);
+  small.addEventListener("change", draw);
   addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((d) => { d.open = true; }));
+
+  const measure = (box) => box.classList.toggle("beyond", box.scrollWidth > box.clientWidth + 1);
+  const sizes = new ResizeObserver((seen) => seen.forEach((entry) => measure(entry.target)));
+  document.querySelectorAll(".scroll").forEach((box) => sizes.observe(box));
 
   const value = (row, i) => row.cells[i].dataset.value ?? row.cells[i].textContent;
   document.querySelectorAll("table.sortable th button").forEach((button) => {

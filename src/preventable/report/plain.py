@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from preventable.plain_text import printable
 from preventable.records import METHOD_VERSION, ReadReport
 from preventable.report.model import Column, Section, Table
-from preventable.report.wording import percent
+from preventable.report.wording import percent, rounded
 
 _MARKDOWN_ROWS = 40
 _WIDTH = 72
@@ -25,6 +25,8 @@ def render_markdown(
         out += [f"{_md(s)}\n" for s in section.sentences]
         for figure in section.figures:
             out += [f"### {_md(figure.title)}", ""]
+            if figure.note:
+                out += [_md(figure.note), ""]
             if figure.table and figure.table.rows:
                 out += [_table(figure.table), ""]
             out += [f"<details><summary>How this was computed</summary>\n\n{_md(figure.how)}\n\n</details>", ""]
@@ -71,6 +73,8 @@ def _cell(value: object, column: Column) -> str:
         return "–"
     if column.kind == "share" and isinstance(value, int | float):
         return percent(value)
+    if column.kind == "count" and isinstance(value, float):
+        return rounded(value)
     if isinstance(value, float):
         return f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.4g}"
     if isinstance(value, int) and not isinstance(value, bool):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+_READERS = (("human", "people"), ("model", "language models"))
+_KINDS = {"human": ("human",), "model": ("model",), "mixed": ("human", "model")}
+
 
 def percent(value: float, digits: int = 1) -> str:
     """``0.4937`` as ``49.4%``."""
@@ -20,8 +23,23 @@ def count(number: float, noun: str) -> str:
     return f"{number:,.0f} {noun}" if round(number) == 1 else f"{number:,.0f} {noun}s"
 
 
+def rounded(number: float) -> str:
+    """An expected count as whole records; what is neither nought nor a half is ``under 1``."""
+    return "under 1" if 0 < number < 0.5 else f"{number:,.0f}"
+
+
 def listing(parts: Sequence[str]) -> str:
     """Parts joined with commas and a final ``and``."""
     if len(parts) < 2:
         return "".join(parts)
     return f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def who_read(kinds: str) -> str:
+    """The readers of an audit in words, from ``reader_kind`` (one of ``studies.audit.READER_KINDS``, or several
+    with commas)."""
+    found = {kind for part in kinds.split(",") for kind in _KINDS.get(part.strip(), ())}
+    if found == {"model"}:
+        return "read by language models, by no person"
+    named = [words for kind, words in _READERS if kind in found]
+    return f"read by {listing(named)}" if named else "by whom is not said"

@@ -45,6 +45,9 @@ def test_a_result_becomes_a_timeline_and_a_table() -> None:
     timeline, table = section.figures
     assert timeline.chart is not None
     assert "10.0 years" in timeline.alt
+    assert (
+        timeline.title == "From introduction to fix: 2 faults between 2010 and 2020, 1 of their introductions estimated"
+    )
     assert table.table is not None
     assert [row["candidate"] for row in table.table.rows] == ["c" * 12, "c" * 12, None]
 
@@ -52,3 +55,8 @@ def test_a_result_becomes_a_timeline_and_a_table() -> None:
 def test_without_dates_there_is_no_timeline() -> None:
     section = included_section(envelope([fix("A", introduced_date=None, introduced_low=None, lifetime_days=None)]))
     assert [figure.id for figure in section.figures] == ["origin-candidates"]
+
+
+def test_a_timeline_without_estimates_says_so() -> None:
+    timeline = included_section(envelope([fix("A", outcome="named by the advisory")])).figures[0]
+    assert timeline.title.endswith("2010 and 2020, every introduction named by an advisory")

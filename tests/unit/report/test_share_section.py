@@ -30,3 +30,11 @@ def test_without_an_audit_it_says_so(missing: dict[str, object]) -> None:
 
 def test_nothing_to_show_is_not_a_fault() -> None:
     assert section({"results": []}).figures[0].chart is None
+
+
+def test_the_legend_has_one_entry_per_estimate_and_says_that_no_person_read() -> None:
+    figure = section({"results": [ROW]}).figures[0]
+    assert "read by language models, by no person" in figure.how
+    assert figure.chart is not None
+    colour, shape = (figure.chart["layer"][1]["encoding"][channel]["scale"]["domain"] for channel in ("color", "shape"))
+    assert colour == shape == ["labels", "corrected", "audit only"]

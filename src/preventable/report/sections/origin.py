@@ -98,10 +98,14 @@ def _timeline(dated: Sequence[Mapping[str, Any]]) -> Figure:
     chart = alt.layer(lived, interval, began).properties(width="container", height=max(160, 4 * len(rows))).to_dict()
     chart.pop("config", None)
     first, last = ordered[0]["introduced_date"], max(f["fix_date"] for f in ordered)
+    estimated = sum(r["how"] == "estimated" for r in rows)
+    dates = (
+        f"{estimated:,} of their introductions estimated" if estimated else "every introduction named by an advisory"
+    )
     longest = max(ordered, key=lambda f: f["lifetime_days"])
     return Figure(
         id="origin-timeline",
-        title=f"From introduction to fix: {len(rows):,} faults between {_year(first)} and {_year(last)}",
+        title=f"From introduction to fix: {len(rows):,} faults between {_year(first)} and {_year(last)}, {dates}",
         how=HOW,
         chart=chart,
         alt=(

@@ -8,9 +8,11 @@ from typing import Any
 import altair as alt
 
 from preventable.report.model import Column, Figure, Section, Table
+from preventable.report.wording import who_read
 
 _WAYS = (("labels", "share", "low", "high"), ("corrected", "corrected", "corrected_low", "corrected_high"),
          ("audit only", "audit_only", "audit_only_low", "audit_only_high"))  # fmt: skip
+_LOOKS = {"labels": ("#3274b5", "circle"), "corrected": ("#0b6e4f", "square"), "audit only": ("#d9822b", "diamond")}
 
 
 def section(envelope: Mapping[str, Any]) -> Section:
@@ -34,7 +36,7 @@ def section(envelope: Mapping[str, Any]) -> Section:
         "on a random sample that was read in full; exact where it is small. Audit only: Wilson on that sample. "
     )
     if readers:
-        how += f"The sample was read by: {', '.join(readers)}."
+        how += f"The audited records: {who_read(', '.join(readers))}."
         if "model" in readers:
             how += " Both readers are models of one family: their agreement is likely higher than between people."
     return Section(
@@ -62,14 +64,19 @@ def _ladder(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         for way, value, low, high in _WAYS
         if r.get(value) is not None
     ]
+    ways = [way for way in _LOOKS if any(r["estimate"] == way for r in data)]
+    colours = alt.Scale(domain=ways, range=[_LOOKS[way][0] for way in ways])
+    shapes = alt.Scale(domain=ways, range=[_LOOKS[way][1] for way in ways])
     base = alt.Chart(alt.InlineData(values=data)).encode(
         y=alt.Y("definition:N", sort=[r["methodology"] for r in rows], title=None),
-        yOffset=alt.YOffset("estimate:N", sort=[w[0] for w in _WAYS]),
-        color=alt.Color("estimate:N", sort=[w[0] for w in _WAYS], title=None),
+        yOffset=alt.YOffset("estimate:N", sort=list(_LOOKS)),
+        color=alt.Color("estimate:N", scale=colours, title=None),
     )
     axis = alt.Axis(format="%")
     bars = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", axis=axis, title="share of records"), x2="high:Q")
-    points = base.mark_point(filled=True, size=50).encode(x="share:Q", shape=alt.Shape("estimate:N", title=None))
+    points = base.mark_point(filled=True, size=50).encode(
+        x="share:Q", shape=alt.Shape("estimate:N", scale=shapes, title=None)
+    )
     chart: dict[str, Any] = (bars + points).properties(width="container", height=alt.Step(18)).to_dict()
     return chart
 
