@@ -148,7 +148,25 @@ def test_doubts_about_an_archive_are_said_but_stay_out_of_results(indices: Path)
     assert "preventable: warning: sid: Release: not signed" in done.stderr
     assert "preventable: warning: sid: Release: valid until 2020-08-01 only" in done.stderr
     assert len(rows(done)) == 3
-    assert json.loads(done.stdout)["read"]["warnings"] == []
+    document = json.loads(done.stdout)
+    assert document["read"]["warnings"] == []
+    assert any("vouches for the indices until 2020-08-01 only" in limit for limit in document["limits"])
+
+
+def test_the_table_tells_the_bootstrap_once_and_hubs_that_save_nothing_in_a_line(tmp_path: Path) -> None:
+    needs = {"rustc": "", "one": "rustc", "two": "rustc", "leaf": "one, two"}
+    stanza = "Package: {0}\nBinary: {0}\nVersion: 1\nArchitecture: any\n"
+    sources = [stanza.format(n) + (f"Build-Depends: {d}\n" if d else "") for n, d in needs.items()]
+    packages = [
+        f"Package: {n}\nVersion: 1\nArchitecture: amd64\nFilename: x\n" + ("Depends: one\n" if n == "rustc" else "")
+        for n in ("build-essential", *needs)
+    ]
+    (tmp_path / "Sources").write_text("\n".join(sources), encoding="utf-8")
+    (tmp_path / "Packages_amd64").write_text("\n".join(packages), encoding="utf-8")
+    said = run(tmp_path, "--remove", "rustc", *files(tmp_path), "--hubs", "1").stdout
+    assert said.count("Bootstrap of rustc") == 1
+    assert "\n  it depends on one; were that missing, too: needs itself (src:one " in said
+    assert "Hubs on files:amd64: none. Keeping one saves no source but these" in said
 
 
 def test_a_package_that_starts_to_need_a_tool(indices: Path) -> None:

@@ -2,8 +2,7 @@
 
 Two differences have a cause and a name, and the generator or the assertion leaves them out:
 
-* an Essential package that leaves the archive is no longer demanded by dose, which then calls things
-  buildable again that a round before were not; here what fell stays fallen;
+* an Essential package that has left the archive is no longer demanded by dose, but is here;
 * dose drops a versioned conflict of a ``Multi-Arch: same`` package on a name that is only provided.
 """
 

@@ -11,6 +11,7 @@ import click
 import msgspec
 
 from preventable.cli import output
+from preventable.cli.ports_text import COLUMNS, counted, tell_more
 from preventable.errors import InputError, UsageError
 from preventable.progress import Progress
 from preventable.readers.debian_architecture import tuple_of
@@ -30,16 +31,6 @@ from preventable.studies.ports.terms import Question, maintainer_term
 if TYPE_CHECKING:
     from preventable.readers.debian_mirror import Mirror
 
-_COLUMNS = [
-    "suite",
-    "arch",
-    "level",
-    "sources_unbuildable",
-    "binaries_uninstallable",
-    "essential",
-    "required",
-    "important",
-]
 _TODAY_COLUMNS = [
     "suite",
     "arch",
@@ -399,6 +390,13 @@ def _write(snapshots: Sequence[Snapshot], findings: Findings, question: Question
         click.echo(f"preventable: warning: {len(findings.warnings) - _WARNINGS_SHOWN:,} more like these", err=True)
     for limit in limits:
         click.echo(f"preventable: note: {limit}", err=True)
+    # In the result without the clock: until when, not whether that is past.
+    spans = [
+        f"{s.suite}: the Release file vouches for the indices until {s.valid_until} only; after that day they may be "
+        "out of date"
+        for s in snapshots
+        if s.valid_until
+    ]
     partial = (
         bool(findings.failed)
         or any(r.get("sources_need", r.get("binaries_uninstallable")) is None for r in rows)
@@ -419,7 +417,7 @@ def _write(snapshots: Sequence[Snapshot], findings: Findings, question: Question
                 bootstrap=[b for a in answers for b in a.bootstrap],
                 reasons=[r for a in answers for r in a.reasons],
                 needs=[n for a in answers for n in a.needs],
-                limits=limits,
+                limits=[*limits, *spans],
                 read={
                     "failed": [msgspec.to_builtins(r) for r in findings.failed],
                     "warnings": [msgspec.to_builtins(r) for r in findings.warnings[:_ROWS_SHOWN]],
@@ -432,46 +430,10 @@ def _write(snapshots: Sequence[Snapshot], findings: Findings, question: Question
     if question.today:
         output.write_rows(rows, fmt, kind="ports", columns=_TODAY_COLUMNS)
     else:
-        flat = [
-            {**r, **{k: None if r[k] is None else len(r[k]) for k in ("essential", "required", "important")}}
-            for r in rows
-        ]
-        output.write_rows(flat, fmt, kind="ports", columns=_COLUMNS)
+        output.write_rows(counted(rows), fmt, kind="ports", columns=COLUMNS)
     if fmt == "table":
-        _tell_more(findings, question)
+        tell_more(findings, question)
     return 1 if partial else 0
-
-
-def _tell_more(findings: Findings, question: Question) -> None:
-    """Below the table: hubs, bootstrap, and the chains that were asked for."""
-    hubs = [h for a in findings.answers for h in a.hubs]
-    if hubs:
-        click.echo("\nHubs: the source through which most falls; with that kept, the next; and so on")
-        output.write_rows(
-            hubs,
-            "table",
-            kind="ports",
-            columns=["suite", "arch", "source", "sources_through", "sources_left"],
-        )
-    for b in (b for a in findings.answers for b in a.bootstrap):
-        click.echo(f"\nBootstrap of {b['tool']} on {b['suite']}:{b['arch']}: {b['verdict']} ({b['why']})")
-    for need in (n for a in findings.answers for n in a.needs):
-        click.echo(f"\n{need['package']} and {need['tool']} on {need['suite']}:{need['arch']}")
-        for member in ("build_direct", "build_needs", "run_needs", "run_needs_package_built_with_it"):
-            click.echo(f"  {member.replace('_', ' ')}: {_word(need[member])}")
-        for path in need["paths"]:
-            click.echo("  " + "\n    → ".join(f"{s['package']} {s['why']}" for s in path["chain"]))
-    for reason in (r for a in findings.answers for r in a.reasons) if question.why or question.reasons else ():
-        click.echo(
-            f"\n{reason['package']} on {reason['suite']}:{reason['arch']}: {reason['status']}"
-            + (f" in round {reason['round']}" if reason["round"] else "")
-        )
-        for step in reason["chain"]:
-            click.echo(f"  {step['package']} {step['why']}")
-
-
-def _word(value: bool | None) -> str:
-    return "unknown" if value is None else "yes" if value else "no"
 
 
 def _inputs(snapshots: Sequence[Snapshot]) -> list[dict[str, Any]]:

@@ -66,6 +66,29 @@ def test_today(tmp_path: Path) -> None:
     assert any("leaf" in s for s in drawn.sentences)
 
 
+def test_titles_speak_of_all_architectures(tmp_path: Path) -> None:
+    told = result(tmp_path, Question(packages=("leaf",), requires=("rustc",), today=True))
+    row, need = (
+        told["results"][0],
+        {**told["needs"][0], "paths": [{"kind": "build", "chain": [{"package": "src:leaf"}]}]},
+    )
+    told["results"] = [row, {**row, "arch": "arm64", "sources_direct": row["sources_direct"] + 8}]
+    told["needs"] = [need, {**need, "arch": "arm64"}]
+    told["bootstrap"] = [told["bootstrap"][0], {**told["bootstrap"][0], "arch": "arm64", "verdict": "no"}]
+    drawn = {f.id: f for f in section(told).figures}
+    assert drawn["ports-today"].title == "1 to 9 sources build-depend on rustc over 2 architectures of test"
+    assert (
+        drawn["ports-paths"].title
+        == "1 distinct path by which packages need the tool today, over 2 architectures of test"
+    )
+    paths = drawn["ports-paths"].table
+    assert paths is not None
+    assert [r["place"] for r in paths.rows] == ["test:amd64 test:arm64"]
+    assert (
+        drawn["ports-bootstrap"].title == "Bootstrap of rustc: yes on 1 of 2 architectures, no on 1 of 2 architectures"
+    )
+
+
 @pytest.mark.parametrize("envelope", [{}, {"results": []}])
 def test_an_empty_result_is_no_error(envelope: dict[str, Any]) -> None:
     assert section(envelope).figures == ()

@@ -288,6 +288,97 @@ def test_17_build_essential_and_essential_are_implied(tmp_path: Path, monkeypatc
     assert outcome[1] == {"t", "base", "b", "build-essential"}
 
 
+_SYSTEM = (
+    [TOOL[0], source("libc", "rustc"), source("base"), source("leaf")],
+    [
+        TOOL[1],
+        binary("libc"),
+        binary("base", "libc", Essential="yes"),
+        binary("leaf"),
+        binary("manual", src="leaf", arch="all"),
+    ],
+)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        Question(remove=("rustc",)),
+        Question(remove=("base",)),
+        Question(packages=("base",), requires=("rustc",), without=("amd64",)),
+    ],
+    ids=["needs what left", "leaves", "cannot be built"],
+)
+def test_17_what_is_essential_is_demanded_however_it_is_lost(tmp_path: Path, question: Question) -> None:
+    """An Essential package that left is missing from a system as much as one that cannot be installed."""
+    answer = ask(prepare(tmp_path, *_SYSTEM), question)
+    full = answer.rows[-1]
+    assert full["binaries_uninstallable"] == 6, "manual (arch:all) declares nothing and falls, too"
+    assert full["essential"] == ["base"]
+    said = [x for x in answer.limits if "no system can be set up on amd64" in x]
+    assert len(said) == 1
+    assert "of the 6 binary packages uninstallable in the end" in said[0]
+    assert "1 fall with Essential alone" in said[0]
+    assert not any("declared needs only" in x for x in answer.limits)
+
+
+def test_17_the_note_on_essential_stands_where_it_is_true_only(tmp_path: Path) -> None:
+    p = prepare(tmp_path, [*_SYSTEM[0], source("user", "leaf")], [*_SYSTEM[1], binary("user")])
+    answer = ask(p, Question(remove=("leaf",)))
+    assert answer.rows[-1]["sources_unbuildable"] == 1
+    assert not any("Essential" in x for x in answer.limits)
+
+
+def test_17_the_chain_names_the_essential_package(tmp_path: Path) -> None:
+    reasons = ask(prepare(tmp_path, *_SYSTEM), Question(remove=("rustc",), why=("bin:manual", "src:leaf"))).reasons
+    manual, leaf = (next(r["chain"] for r in reasons if r["package"] == name) for name in ("manual", "src:leaf"))
+    assert [s["package"] for s in manual] == ["manual", "base", "libc", "src:libc", "rustc"]
+    assert manual[0]["why"] == "needs Essential base, as every system does"
+    assert leaf[0]["why"] == "needs Essential base, as every build does"
+
+
+def test_17_what_is_kept_stays_though_essential_falls(tmp_path: Path) -> None:
+    p = prepare(tmp_path, *_SYSTEM)
+    assert ask(p, Question(remove=("rustc",))).rows[-1]["sources_unbuildable"] == 4
+    assert ask(p, Question(remove=("rustc",), keep=("leaf",))).rows[-1]["sources_unbuildable"] == 3
+
+
+def test_hubs_count_what_was_asked_for_and_start_with_the_base_kept(tmp_path: Path) -> None:
+    sources = [*_SYSTEM[0], source("hub", "rustc"), source("x", "hub", Maintainer="Team"), source("y", "hub")]
+    p = prepare(tmp_path, [*sources, source("z", "hub", Maintainer="Team")], [*_SYSTEM[1], binary("hub")])
+    whole = ask(p, Question(remove=("rustc",)))
+    theirs = ask(p, Question(remove=("rustc",), maintainers=("team",)))
+    assert [(h["source"], h["saved"], h["sources_left"]) for h in whole.hubs] == [("hub", 4, 0)]
+    assert [(h["source"], h["saved"], h["sources_left"]) for h in theirs.hubs] == [("hub", 2, 0)]
+    assert all(h["base_kept"] for h in (*whole.hubs, *theirs.hubs))
+    assert all(x.startswith("whole archive: ") for x in theirs.limits)
+    assert not any(x.startswith("whole archive: ") for x in whole.limits)
+
+
+def test_the_bootstrap_has_one_verdict_on_the_tool(tmp_path: Path) -> None:
+    """What the tool depends on is told apart, and the base, which any port has, is left out."""
+    sources = [source("tool"), source("compiler", "compiler"), source("curses", "curses")]
+    packages = [
+        binary("tool", "libcurses-dev, compiler"),
+        binary("compiler"),
+        binary("curses", Essential="yes"),
+        binary("libcurses-dev", src="curses"),
+    ]
+    told = ask(prepare(tmp_path, sources, packages), Question(remove=("tool",))).bootstrap
+    assert [(b["about"], b.get("via"), b["verdict"]) for b in told] == [
+        ("tool", None, "yes"),
+        ("what it depends on", "compiler", "needs itself"),
+    ]
+
+
+def test_today_says_that_whole_sources_overstate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(made, "BUILD_ESSENTIAL", ONE_BASE)
+    sources = [TOOL[0], source("gcc", "rustc"), source("leaf")]
+    p = prepare(tmp_path, sources, [TOOL[1], binary("gcc"), binary("leaf")])
+    limits = ask(p, Question(packages=("leaf",), requires=("rustc",), today=True)).limits
+    assert any("round 1 takes gcc" in x and "GCC needs Rust for one front end" in x for x in limits)
+
+
 def test_18_stale_binaries(tmp_path: Path) -> None:
     """A binary of an older source version goes with the newest version's buildability."""
     sources = [TOOL[0], source("s", "rustc", version="2")]
@@ -352,3 +443,12 @@ def test_today_tells_paths(tmp_path: Path) -> None:
     assert [s["package"] for s in need["paths"][0]["chain"]] == ["apt", "sqv", "src:sqv", "rustc"]
     assert answer.today[0]["sources_direct"] == 1
     assert answer.today[0]["has_tool"] is True
+
+
+def test_what_is_kept_is_not_asked_of_the_solver_again(tmp_path: Path) -> None:
+    """A kept source whose only choices exclude each other stays; asking again whether it can be built never ended."""
+    sources = [source("c"), source("k", "a, b | c"), source("a"), source("b")]
+    packages = [binary("a", Conflicts="b"), binary("b"), binary("c"), binary("k")]
+    p = prepare(tmp_path, sources, packages)
+    assert lost(p, remove(p, "c"))[0] == {"k"}
+    assert ask(p, Question(remove=("c",), keep=("k",))).rows[-1]["sources_unbuildable"] == 0

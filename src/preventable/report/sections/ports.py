@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -62,6 +63,13 @@ def _sentences(rows: Sequence[Mapping[str, Any]], envelope: Mapping[str, Any]) -
                 f"built and {_count(row['binaries_uninstallable'])} binary packages no longer be "
                 f"installed{when}."
             )
+    for row in envelope.get("with_base_kept", ()):
+        if row["level"] == "full":
+            out.append(
+                f"{row['suite']}:{row['arch']}, with the base kept (what Essential and build-essential need): "
+                f"{_count(row['sources_unbuildable'])} sources and {_count(row['binaries_uninstallable'])} binary "
+                "packages in the end."
+            )
     out.extend(str(limit) + "." for limit in envelope.get("limits", ()))
     return out
 
@@ -84,6 +92,18 @@ def _inline(rows: Sequence[Mapping[str, Any]]) -> Any:
 
 def _count(value: int | None) -> str:
     return "an unknown number of" if value is None else f"{value:,}"
+
+
+def _range(values: Sequence[int]) -> str:
+    low, high = min(values), max(values)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def _places(rows: Sequence[Mapping[str, Any]]) -> str:
+    """How many architectures, and of which suites."""
+    suites = list(dict.fromkeys(str(r["suite"]) for r in rows))
+    arches = {r["arch"] for r in rows}
+    return f"{len(arches)} {'architecture' if len(arches) == 1 else 'architectures'} of {', '.join(suites)}"
 
 
 def _matrix(rows: Sequence[Mapping[str, Any]], name: str, envelope: Mapping[str, Any]) -> Figure:
@@ -159,16 +179,19 @@ def _hubs(hubs: Sequence[Mapping[str, Any]]) -> Figure:
         )
         .properties(width=360)
     )
-    first = data[0]
-    title = (
-        f"{first['source']} is the first hub on {first['place']}: {first['sources_through']:,} sources fall through it"
-    )
+    firsts = [d for d in data if d["rung"].startswith("1. ")]
+    source, times = Counter(d["source"] for d in firsts).most_common(1)[0]
+    through = [d["sources_through"] for d in firsts if d["source"] == source]
+    where = f"on {firsts[0]['place']}" if len(firsts) == 1 else f"on {times} of {len(firsts)} architectures"
+    base = ", the base kept" if any(d.get("base_kept") for d in data) else ""
+    title = f"{source} is the first hub {where}{base}: {_range(through)} sources fall through it"
     return Figure(
         id="ports-hubs",
         title=title,
         how=(
             "A ladder. Each lost source has a chain of reasons; the hub is the source through which most "
-            "chains pass. It is then supposed to stay, the loss is played again, and the next hub is found."
+            "chains pass. It is then supposed to stay, the loss is played again, and the next hub is found. Where the "
+            "loss takes part of the base, the ladder starts with the base kept."
         ),
         chart=chart.to_dict(),
         alt=f"Bars, one per hub, with the sources still lost when it stays. {title}.",
@@ -177,6 +200,7 @@ def _hubs(hubs: Sequence[Mapping[str, Any]]) -> Figure:
                 Column("place", "suite and architecture"),
                 Column("source", "source"),
                 Column("sources_through", "sources through it", "count"),
+                *((Column("saved", "saved", "count"),) if all("saved" in d for d in data) else ()),
                 Column("sources_left", "sources still lost", "count"),
             ),
             data,
@@ -223,7 +247,7 @@ def _bootstrap(told: Sequence[Mapping[str, Any]]) -> Figure:
     rows = [
         {
             "place": f"{b['suite']}:{b['arch']}",
-            "tool": b["tool"],
+            "tool": f"{b['via']}, on which {b['tool']} depends" if b.get("via") else b["tool"],
             "verdict": b["verdict"],
             "why": b["why"],
             "blocked": "; ".join(x["clause"] for x in b["blocked_by"]),
@@ -231,11 +255,25 @@ def _bootstrap(told: Sequence[Mapping[str, Any]]) -> Figure:
         }
         for b in told
     ]
-    first = rows[0]
+    verdicts: dict[str, Counter[str]] = {}
+    for b in told:
+        if not b.get("via"):
+            verdicts.setdefault(b["tool"], Counter())[b["verdict"]] += 1
+    said = []
+    for tool, counts in verdicts.items():
+        total = counts.total()
+        places = f" on {rows[0]['place']}" if len(told) == 1 else f" on all {total} architectures" if total > 1 else ""
+        if len(counts) == 1:
+            said.append(f"{tool}{places}: {next(iter(counts))}")
+        else:
+            said.append(f"{tool}: {', '.join(f'{v} on {n} of {total} architectures' for v, n in counts.items())}")
     return Figure(
         id="ports-bootstrap",
-        title=f"Bootstrap of {first['tool']} on {first['place']}: {first['verdict']}",
-        how="The toolchain's binaries are taken away, nothing else.",
+        title=f"Bootstrap of {'; '.join(said)}",
+        how=(
+            "The toolchain's binaries are taken away, nothing else. What a tool depends on has a row of its own: what "
+            "if that were missing, too."
+        ),
         table=Table(
             (
                 Column("place", "suite and architecture"),
@@ -263,12 +301,12 @@ def _today(rows: Sequence[Mapping[str, Any]], envelope: Mapping[str, Any]) -> li
         )
         .properties(width=360)
     )
-    worst = max(known, key=lambda d: d["sources_direct"], default=None)
-    title = (
-        f"{worst['sources_direct']:,} sources build-depend on {worst['tool']} on {worst['place']}"
-        if worst
-        else "Who needs the tool is unknown"
-    )
+    said = []
+    for tool in dict.fromkeys(d["tool"] for d in known):
+        own = [d for d in known if d["tool"] == tool]
+        where = f"on {own[0]['place']}" if len(own) == 1 else f"over {_places(own)}"
+        said.append(f"{_range([d['sources_direct'] for d in own])} sources build-depend on {tool} {where}")
+    title = "; ".join(said) or "Who needs the tool is unknown"
     figures = [
         Figure(
             id="ports-today",
@@ -294,25 +332,28 @@ def _today(rows: Sequence[Mapping[str, Any]], envelope: Mapping[str, Any]) -> li
             ),
         )
     ]
+    needs: Sequence[Mapping[str, Any]] = envelope.get("needs", ())
+    found: dict[tuple[str, str, str], dict[str, None]] = {}
+    for n in needs:
+        for p in n["paths"]:
+            key = n["package"], p["kind"], " → ".join(s["package"] for s in p["chain"])
+            found.setdefault(key, {})[f"{n['suite']}:{n['arch']}"] = None
     paths = [
-        {
-            "place": f"{n['suite']}:{n['arch']}",
-            "package": n["package"],
-            "kind": p["kind"],
-            "path": " → ".join(s["package"] for s in p["chain"]),
-        }
-        for n in envelope.get("needs", ())
-        for p in n["paths"]
+        {"place": " ".join(places), "package": package, "kind": kind, "path": path}
+        for (package, kind, path), places in found.items()
     ]
     if paths:
         figures.append(
             Figure(
                 id="ports-paths",
-                title=f"{len(paths)} paths by which packages need the tool today",
+                title=(
+                    f"{len(paths)} distinct {'path' if len(paths) == 1 else 'paths'} by which packages need the tool "
+                    f"today, over {_places(needs)}"
+                ),
                 how="Clauses that only the tool, or what is built with it, can meet; and so on from there.",
                 table=Table(
                     (
-                        Column("place", "suite and architecture"),
+                        Column("place", "suites and architectures"),
                         Column("package", "package"),
                         Column("kind", "to build or to run"),
                         Column("path", "path"),

@@ -43,22 +43,24 @@ def roots_of_everything(model: ArchiveModel) -> list[int]:
 def bootstraps(model: ArchiveModel, baseline: Baseline, names: Names, name: str) -> list[dict[str, Any]]:
     """The toolchain's bootstrap; for a package of defaults also that of what it depends on.
 
-    ``golang-go`` and ``default-jdk`` hold no compiler: they depend on the one that is.
+    ``golang-go`` and ``default-jdk`` hold no compiler: they depend on the one that is. The first entry is the
+    verdict on the tool; those with ``via`` are about what it depends on, were that missing, too. The base, which
+    a port has before any tool, and what is built together with it are left out.
     """
-    first = bootstrap(model, baseline, names, name)
+    first = {**bootstrap(model, baseline, names, name), "about": "tool"}
     out = [first]
     plain = name.removeprefix("src:").removeprefix("bin:")
     if first["verdict"] != "yes":
         return out
     base = closure(model, baseline, roots_of_everything(model))
-    own = {model.bin_source_name[i] for i in names.binaries(plain)}
+    own = {model.bin_source_name[i] for i in (*names.binaries(plain), *base)}
     for i in names.binaries(plain)[:1]:
         for clause in model.requires[i].tolist():
             living = [c for c in model.candidates[clause].tolist() if not baseline.state.dead[c]]
-            if living and living[0] not in base and model.bin_source_name[living[0]] not in own:
+            if living and model.bin_source_name[living[0]] not in own:
                 own.add(model.bin_source_name[living[0]])
                 more = bootstrap(model, baseline, names, f"src:{model.bin_source_name[living[0]]}")
-                out.append({**more, "tool": name, "via": model.bin_name[living[0]]})
+                out.append({**more, "tool": name, "about": "what it depends on", "via": model.bin_name[living[0]]})
     return out
 
 

@@ -245,7 +245,7 @@ class Settler:
             intact = set(base.proved[~lost].tolist())
             suspects.update(n for n in self.witnesses.resurvey(state, base.survey).tolist() if n not in intact)
             for node in sorted(suspects):
-                if state.dead[node]:
+                if state.dead[node] or (state.immune is not None and state.immune[node]):
                     continue
                 proof = self._fresh.get(node)
                 if proof is not None and not state.gone[proof].any():

@@ -15,8 +15,9 @@ import numpy as np
 from preventable.studies.ports.model import ArchiveModel
 from preventable.studies.ports.rows import Flags, Ints, Rows, ascending
 
-BY_REMOVAL, BY_CONFLICT = -1, -2
-"""``cause`` of a node that was announced dead, and of one whose remaining choices exclude each other."""
+BY_REMOVAL, BY_CONFLICT, BY_ESSENTIAL = -1, -2, -3
+"""``cause`` of a node that was announced dead, of one whose remaining choices exclude each other, and of one
+that fell with the Essential packages, which every system and every build needs."""
 
 
 _MANY = 4_000
@@ -60,6 +61,10 @@ class Propagation:
         self.left: Ints = np.diff(model.candidates.starts).astype(np.int32)
         self.cause: Ints = np.full(nodes, BY_REMOVAL, np.int32)
         self.when: Ints = np.zeros(nodes, np.int32)
+        self.essential_lost = -1
+        """The Essential package that took along what fell ``BY_ESSENTIAL``, or -1."""
+        self.demands_essential = True
+        """Whether what is Essential is needed by all, as it is; without that only declared needs are followed."""
         self.round = 0
 
     def start(self) -> Self:
@@ -94,16 +99,24 @@ class Propagation:
         self._essential()
 
     def _essential(self) -> None:
-        """An Essential package that is there but cannot be installed takes everything with it."""
+        """An Essential package that cannot be installed, or has left, takes everything with it."""
+        if not self.demands_essential:
+            return
         model = self.model
         members: dict[str, list[int]] = {}
-        for i in np.flatnonzero(model.bin_essential & ~self.gone).tolist():
+        for i in np.flatnonzero(model.bin_essential).tolist():
             members.setdefault(model.bin_name[i], []).append(i)
-        if any(self.dead[own].all() for own in members.values()):
-            rest = np.flatnonzero(~self.dead)
+        # Of each name the version that was lost last decided; of several names the one that was lost first.
+        lost = [max(own, key=lambda i: int(self.when[i])) for own in members.values() if self.dead[own].all()]
+        if not lost:
+            return
+        rest = ~self.dead if self.immune is None else ~self.dead & ~self.immune
+        if rest.any():
+            if self.essential_lost < 0:
+                self.essential_lost = min(lost, key=lambda i: int(self.when[i]))
             self.round += 1
             self.dead[rest] = True
-            self.cause[rest] = BY_CONFLICT
+            self.cause[rest] = BY_ESSENTIAL
             self.when[rest] = self.round
 
     def _used_up(self, nodes: Ints) -> Ints:

@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from preventable.studies.ports.conflicts import Baseline, Installer, Settler
-from preventable.studies.ports.fixpoint import BY_CONFLICT, BY_REMOVAL, Propagation
+from preventable.studies.ports.fixpoint import BY_CONFLICT, BY_ESSENTIAL, BY_REMOVAL, Propagation
 from preventable.studies.ports.model import ArchiveModel
 from preventable.studies.ports.rows import Flags, Ints
 from preventable.studies.ports.witnesses import Witnesses
@@ -176,6 +176,7 @@ def parents(model: ArchiveModel, baseline: Baseline, outcome: Outcome) -> Ints:
     up[by_clause] = deciding[state.cause[by_clause]]
     gone = fallen[(state.cause[fallen] == BY_REMOVAL) & (fallen < n_bin)]
     up[gone] = model.bin_source[gone]
+    up[fallen[state.cause[fallen] == BY_ESSENTIAL]] = state.essential_lost
     scenario = outcome.scenario
     up[np.concatenate((scenario.removed, scenario.unbuildable, scenario.uninstallable))] = -1
     return up
@@ -195,6 +196,9 @@ def _reason(model: ArchiveModel, baseline: Baseline, state: Propagation, node: i
         return f"{verb} {text}", int(last)
     if cause == BY_CONFLICT:
         return "what is left of its alternatives cannot be installed together", None
+    if cause == BY_ESSENTIAL:
+        whose = "every system" if node < model.n_bin else "every build"
+        return f"needs Essential {model.label(state.essential_lost)}, as {whose} does", state.essential_lost
     source = int(model.bin_source[node])
     if source >= 0:
         return f"built from src:{model.bin_source_name[node]}, which can no longer be built", source
@@ -209,6 +213,8 @@ class Hub(msgspec.Struct, frozen=True):
     """Fallen sources whose chain of reasons passes through it, all hubs above kept."""
     sources_left: int
     """Sources still lost in the end if this hub and all hubs above it stayed."""
+    saved: int
+    """How many fewer these are than one rung above."""
 
 
 def hubs(
@@ -219,6 +225,7 @@ def hubs(
     count: int,
     roots: set[str],
     kept: Flags | None,
+    scope: Flags | None = None,
 ) -> list[Hub]:
     """A ladder: the source through which most of the loss goes; with that kept, the next; and so on.
 
@@ -229,14 +236,21 @@ def hubs(
         count: how many rungs.
         roots: sources to leave out: the toolchain's own and the packages asked about.
         kept: nodes that are supposed to stay from the start.
+        scope: the nodes that are counted; all by default.
     """
+
+    def counted(outcome: Outcome) -> Ints:
+        sources = outcome.levels["full"].sources
+        return sources if scope is None else sources[scope[sources]]
+
     n_bin = model.n_bin
     immune = np.zeros(n_bin + model.n_src, dtype=np.bool_) if kept is None else kept.copy()
     skip = np.zeros(model.n_src, dtype=np.bool_)
     skip[[i for i, name in enumerate(model.src_name) if name in roots]] = True
     out: list[Hub] = []
-    while len(out) < count and len(outcome.levels["full"].sources) > 1:
-        through = _through(model, baseline, outcome)
+    left = counted(outcome)
+    while len(out) < count and len(left) > 1:
+        through = _through(model, baseline, outcome, left)
         through[skip] = 0
         best = int(np.argmax(through))
         if not through[best]:
@@ -245,17 +259,20 @@ def hubs(
         immune[best + n_bin] = True
         immune[np.flatnonzero(model.bin_source == best + n_bin)] = True
         outcome = play(model, baseline, outcome.scenario, None, None, immune=immune)
-        out.append(Hub(model.src_name[best], int(through[best]), len(outcome.levels["full"].sources)))
+        before, left = left, counted(outcome)
+        out.append(Hub(model.src_name[best], int(through[best]), len(left), len(before) - len(left)))
     return out
 
 
-def _through(model: ArchiveModel, baseline: Baseline, outcome: Outcome) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """For each source the number of fallen sources whose chain passes through it or what it builds."""
+def _through(
+    model: ArchiveModel, baseline: Baseline, outcome: Outcome, counted: Ints
+) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """For each source the number of the sources counted whose chain passes through it or what it builds."""
     n_bin = model.n_bin
     up, when = parents(model, baseline, outcome), outcome.state.when
     under = np.zeros(len(up), np.int64)
     weight = np.zeros(len(up), np.int64)
-    weight[outcome.levels["full"].sources] = 1
+    weight[counted] = 1
     nodes = np.flatnonzero(up >= 0)
     nodes = nodes[np.argsort(-when[nodes], kind="stable")]
     # A parent died in an earlier round, so when a round is handed up its own counts are complete.
@@ -266,4 +283,4 @@ def _through(model: ArchiveModel, baseline: Baseline, outcome: Outcome) -> np.nd
     own = np.flatnonzero((up[:n_bin] >= 0) & (up[:n_bin] < n_bin) & (model.bin_source >= 0))
     np.add.at(through, model.bin_source[own] - n_bin, under[own])
     through[~model.src_newest] = 0
-    return np.minimum(through, len(outcome.levels["full"].sources))
+    return np.minimum(through, len(counted))

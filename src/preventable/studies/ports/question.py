@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from preventable.studies.ports.bootstrap import bootstraps, closure, roots_of_everything
+from preventable.studies.ports.base import base_loss, essential_notes, overstates
+from preventable.studies.ports.bootstrap import bootstraps
 from preventable.studies.ports.conflicts import Baseline, Installer
 from preventable.studies.ports.impact import Level, Outcome, Scenario, chain, hubs, play
 from preventable.studies.ports.model import ArchiveModel
@@ -154,24 +155,30 @@ def _scenario(
     scope = _scope(model, names, question)
     vital = np.array([p in _VITAL for p in model.bin_priority], dtype=np.bool_) | model.bin_essential
     answer.rows = [_row(model, level, scope, vital) for level in outcome.levels.values()]
-    answer.limits.extend(_consequences(model, outcome))
-    base = [s for s in _base_sources(model, baseline, outcome) if s not in roots]
+    whole = "whole archive: " if scope is not None else ""
+    answer.limits.extend(whole + note for note in essential_notes(model, baseline, outcome))
+    base = base_loss(model, baseline, names.newest, outcome, roots)
+    ladder = outcome
     if base:
-        first = min(int(outcome.fell[names.newest[s]]) for s in base)
-        earliest = [s for s in base if outcome.fell[names.newest[s]] == first]
         answer.limits.append(
-            f"on {model.architecture} round {first} takes {', '.join(earliest[:6])}"
-            f"{', …' if earliest[6:] else ''}, which builds part of build-essential or Essential, and so "
-            "everything falls; a source counts as lost when any of its binaries needs the toolchain, which "
-            f"overstates{_of_rust(answer)}: with_base_kept has the rows with the base kept"
+            f"{whole}{base.said(model.architecture)}; {overstates(answer.tools)}: with_base_kept has the rows with "
+            "the base kept"
         )
-        again = _kept(model, names, (*question.keep, *base))
-        other = play(model, baseline, scenario, witnesses, installer, immune=again)
-        answer.with_base_kept = [{**_row(model, level, scope, vital), "kept": base} for level in other.levels.values()]
-    if question.hubs and len(outcome.levels["full"].sources) > 1:
+        kept = _kept(model, names, (*question.keep, *base.sources))
+        ladder = play(model, baseline, scenario, witnesses, installer, immune=kept)
+        answer.with_base_kept = [
+            {**_row(model, level, scope, vital), "kept": list(base.sources)} for level in ladder.levels.values()
+        ]
+    if question.hubs:
+        # Beside a lost base no single source saves anything, so the ladder starts with the base kept.
         answer.hubs = [
-            {"suite": model.suite, "arch": model.architecture, **msgspec.structs.asdict(h)}
-            for h in hubs(model, baseline, outcome, count=question.hubs, roots=roots, kept=kept)
+            {
+                "suite": model.suite,
+                "arch": model.architecture,
+                **msgspec.structs.asdict(h),
+                "base_kept": base is not None,
+            }
+            for h in hubs(model, baseline, ladder, count=question.hubs, roots=roots, kept=kept, scope=scope)
         ]
     if question.reasons or question.why:
         answer.reasons = _reasons(model, baseline, outcome, names, question, scope)
@@ -180,12 +187,6 @@ def _scenario(
                 row["reasons"] = [r for r in answer.reasons if r["level"] == row["level"] or row["level"] == "full"]
     for name in dict.fromkeys((*question.remove, *question.requires)):
         answer.bootstrap.extend(bootstraps(model, baseline, names, name))
-
-
-def _of_rust(answer: Answer) -> str:
-    """An example that holds for Rust's toolchain only."""
-    names = {n for t in answer.tools for n in (*t["sources"], t["tool"].removeprefix("src:").removeprefix("bin:"))}
-    return " (GCC needs Rust for one front end)" if names & {"rustc", "cargo"} else ""
 
 
 def _left(baseline: Baseline, names: Names, name: str, removed: Sequence[int]) -> bool:
@@ -325,24 +326,3 @@ def _limits(model: ArchiveModel) -> list[str]:
     if not model.bin_essential.any():
         out.append(f"{model.suite}:{model.architecture} marks no package Essential")
     return out
-
-
-def _consequences(model: ArchiveModel, outcome: Outcome) -> list[str]:
-    gone = sorted({model.bin_name[i] for i in outcome.levels["full"].lost.tolist() if model.bin_essential[i]})
-    if not gone:
-        return []
-    return [
-        f"{len(gone)} Essential packages leave {model.architecture} "
-        f"({', '.join(gone[:6])}{', …' if gone[6:] else ''}): no system can "
-        "be set up there; the counts follow declared needs only"
-    ]
-
-
-def _base_sources(model: ArchiveModel, baseline: Baseline, outcome: Outcome) -> list[str]:
-    """Lost sources that build something in the closure of build-essential and Essential."""
-    lost = {int(s) for s in outcome.levels["full"].sources}
-    if not lost:
-        return []
-    inside = closure(model, baseline, roots_of_everything(model))
-    hit = {int(model.bin_source[i]) for i in inside} & lost
-    return sorted(model.src_name[s - model.n_bin] for s in hit)

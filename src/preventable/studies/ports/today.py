@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from preventable.studies.ports.base import base_loss, overstates
 from preventable.studies.ports.bootstrap import bootstraps
 from preventable.studies.ports.conflicts import Baseline, Installer
 from preventable.studies.ports.fixpoint import Propagation
@@ -63,6 +64,12 @@ def tell_today(
                 "binaries_need_at_run_time": len([i for i in runs.tolist() if i not in removed]),
             }
         )
+        base = base_loss(model, baseline, names.newest, outcome, {model.bin_source_name[i] for i in removed})
+        if base:
+            answer.limits.append(
+                f"if {name} were missing: {base.said(model.architecture)}; "
+                + overstates([facts], "sources_two, sources_full and the paths through what these sources build")
+            )
         answer.bootstrap.extend(bootstraps(model, baseline, names, name))
         for package in question.packages:
             if names.nodes(package):
