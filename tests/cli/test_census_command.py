@@ -88,6 +88,83 @@ def test_diff_of_two_revisions_and_of_saved_results(repo: Path) -> None:
     assert json.loads(saved.stdout)["results"] == json.loads(done.stdout)["results"]
 
 
+def save(repo: Path, name: str, *arguments: str) -> str:
+    done = run("census", ".", "--format", "json", "-q", *arguments, cwd=repo)
+    path = repo.parent / name
+    path.write_text(done.stdout)
+    return str(path)
+
+
+def cargo(repo: Path) -> None:
+    (repo / "src/Cargo.toml").write_text('[package]\nname = "one"\n')
+
+
+def test_the_other_side_of_a_saved_census_is_counted_alike(repo: Path) -> None:
+    cargo(repo)
+    saved = save(repo, "a.json", "--components-from", "cargo", "--headers", "c++")
+    for sides in ((saved, "."), (".", saved)):
+        done = run("census", "diff", *sides, "--format", "json", cwd=repo)
+        assert json.loads(done.stdout)["results"] == []
+    case = repo / "preventable.toml"
+    case.write_text('[census]\nexclude = ["src/a.c"]\n')
+    rows = json.loads(run("census", "diff", saved, ".", "--format", "json", cwd=repo).stdout)["results"]
+    assert [row["language"] for row in rows] == ["TOML"], "the case file itself, but nothing that it leaves out"
+
+
+def test_an_older_saved_census_gives_what_it_wrote_down(repo: Path) -> None:
+    cargo(repo)
+    saved = Path(save(repo, "a.json", "--components-from", "cargo"))
+    document = json.loads(saved.read_text())
+    for name in ("census_rules", "case"):
+        del document[name]
+    saved.write_text(json.dumps(document))
+    done = run("census", "diff", str(saved), ".", "--format", "json", cwd=repo)
+    assert json.loads(done.stdout)["results"] == []
+
+
+def test_sides_that_cannot_be_counted_alike_are_refused(repo: Path) -> None:
+    cargo(repo)
+    by_cargo = save(repo, "a.json", "--components-from", "cargo")
+    by_directory = save(repo, "b.json")
+    (repo.parent / "case.toml").write_text('[components]\nother = "src/a.c"\n[census]\nexclude = ["src/b.rs"]\n')
+    by_case = save(repo, "c.json", "--case", "../case.toml")
+    document = json.loads(Path(by_directory).read_text())
+    old, own = repo.parent / "old.json", repo.parent / "own.json"
+    old.write_text(json.dumps(document | {"method_version": "1999.1"}))
+    own.write_text(json.dumps(document | {"census_rules": document["census_rules"] | {"exclude": ["x"]}}))
+    maintained = repo.parent / "m.json"
+    maintained.write_text(
+        json.dumps(
+            document
+            | {"components_from": "maintainers"}
+            | {"census_rules": document["census_rules"] | {"components_from": "maintainers"}}
+        )
+    )
+    for arguments, words in (
+        ((by_cargo, by_directory), ("components_from is cargo in", "directories in", "Take one of them again")),
+        ((by_cargo, ".", "--components-from", "directories"), ("is cargo in", "directories for the other side")),
+        ((by_directory, ".", "--headers", "c++"), ("headers is auto in", "c++ for the other side")),
+        ((by_directory, str(own)), ("exclude is nothing in", "x in")),
+        ((str(old), "."), ("method_version is 1999.1", "again with this release")),
+        ((by_case, "."), ("case is sha256:", "each tree's own for the other side", "the same --case for both")),
+        ((str(maintained), "."), ("cannot be counted as", "no MAINTAINERS file")),
+    ):
+        done = run("census", "diff", *arguments, cwd=repo)
+        assert done.returncode == 2, (arguments, done.stdout, done.stderr)
+        assert done.stdout == ""
+        assert all(word in done.stderr for word in words), done.stderr
+    done = run("census", "diff", by_case, ".", "--case", "../case.toml", "--format", "json", cwd=repo)
+    assert json.loads(done.stdout)["results"] == []
+
+
+def test_trees_whose_own_rules_differ_are_named(repo: Path) -> None:
+    (repo.parent / "other").mkdir()
+    (repo.parent / "other/a.c").write_text(C)
+    (repo.parent / "other/preventable.toml").write_text('[census]\ncomponents_from = "other"\n')
+    done = run("census", "diff", ".", "../other", cwd=repo)
+    assert "components_from is directories before and other after" in done.stderr
+
+
 def test_series_shows_each_release(repo: Path) -> None:
     done = run("census", "series", "HEAD~1", "HEAD", "--format", "json", "-q", cwd=repo)
     rows = [(r["release"], r["code"]) for r in json.loads(done.stdout)["results"] if r["language"] == "C"]

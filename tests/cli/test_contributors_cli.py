@@ -88,13 +88,15 @@ def test_small_counts_are_withheld_and_so_is_what_would_give_them_away(repo: Pat
     rust = row(result, "2022-Q1", "Rust")
     assert rust["active"] is None
     assert "active" in rust["withheld"]
+    assert rust["commits"] is None, "four commits have at most four authors"
+    assert "commits" in rust["withheld"]
     crossing = row(result, "2021-Q4", "all languages")
     assert crossing["left"] is None
     assert crossing["turnover"] is None
     pair = next(p for p in result["pairs"] if p["quarter"] == "all" and (p["first"], p["second"]) == ("C", "Rust"))
     assert pair["both"] is None
     for entry in [*result["results"], *result["pairs"]]:
-        for name in ("active", "newcomers", "stayed", "left", "reviewers", "testers", "hold_half", "both"):
+        for name in ("commits", "active", "newcomers", "stayed", "left", "reviewers", "testers", "hold_half", "both"):
             assert entry.get(name) is None or entry[name] == 0 or entry[name] >= 5
     text = json.dumps(result)
     assert "Person" not in text

@@ -16,6 +16,9 @@ from typing import Any
 
 import pytest
 
+from preventable.cli.lineage import ReplayProgress
+from preventable.studies.lineage import Steps
+
 SRC = Path(__file__).parents[2] / "src"
 Q1, Q2, Q3 = "2020-02-01T00:00:00Z", "2020-05-01T00:00:00Z", "2020-09-01T00:00:00Z"
 
@@ -274,6 +277,38 @@ def test_a_shallow_clone_is_named_and_its_old_lines_are_unknown(repo: Repo, tmp_
     assert any("shallow" in item["what"] and item["count"] == 1 for item in result["limits"])
 
 
+@pytest.mark.parametrize("command", ["lineage", "contributors"])
+def test_where_a_shallow_clone_is_cut_is_no_root_and_a_warning(repo: Repo, tmp_path: Path, command: str) -> None:
+    repo.commit({"a.c": "1\n"}, Q1)
+    repo.commit({"a.c": "1\n2\n"}, Q2)
+    repo.git("checkout", "-q", "-b", "side", "HEAD~1")
+    repo.commit({"b.c": "1\n"}, Q2)
+    repo.git("checkout", "-q", "main")
+    repo.git("merge", "-q", "-m", "join", "side", date=Q3)
+    repo.git("clone", "-q", "--depth", "2", f"file://{repo.path}", str(tmp_path / "shallow"))
+    done = subprocess.run(
+        [sys.executable, "-m", "preventable", command, str(tmp_path / "shallow"), "--format", "json"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment(tmp_path / "cache"),
+    )
+    assert done.returncode == 1
+    assert "preventable: warning: 2 × the clone is shallow" in done.stderr
+    assert "without parents" not in done.stdout + done.stderr
+
+
+def test_commits_of_an_earlier_run_count_in_no_rate(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = ReplayProgress(quiet=False)
+    done = Steps(1_000, shown.advance, shown.go_on)
+    assert done.restore(done.state(), [])
+    done(900)
+    assert "going on at 900 of 1,000 commits" in capsys.readouterr().err
+    done(10)
+    assert shown._bar is not None
+    assert (shown._bar.done, shown._bar.total) == (10, 100)
+
+
 def test_a_partial_clone_without_its_blobs_is_refused(repo: Repo, tmp_path: Path) -> None:
     repo.commit({"a.c": "1\n"}, Q1)
     repo.commit({"a.c": "2\n"}, Q2)
@@ -438,7 +473,8 @@ def test_a_killed_run_goes_on_from_its_checkpoint(histories: ModuleType, tmp_pat
     assert killed.returncode == -signal.SIGKILL
     assert len(list(cache.rglob("*.replay"))) == 1
     again = run(*command)
-    assert b"goes on from commit" in again.stderr
+    said = b"goes on from commit" if name == "origin" else b"going on at "
+    assert said in again.stderr
     assert again.stdout == whole.stdout
     assert list(cache.rglob("*.*")) == [], "nothing is left behind"
     if name == "lineage":

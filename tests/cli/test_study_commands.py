@@ -124,6 +124,17 @@ def test_pairs_print_one_row_each(room: Path) -> None:
     assert (row["pair"], row["events_new"], row["events_old"], row["overlap"]) == ("p", 1, 2, "full")
 
 
+@pytest.mark.parametrize("fmt", ["table", "markdown", "csv"])
+def test_no_pair_prints_a_ratio_without_its_deployment(room: Path, fmt: str) -> None:
+    case = CASE.replace('"some"', '"a few test machines"').replace('"all"}', '"every device"}')
+    (room / "preventable.toml").write_text(case.replace('"new", ', '"new", since = 2026-01-01, '), encoding="utf-8")
+    done = run(room, "compare", "--pairs", "vulns", "releases.json", "--format", fmt)
+    assert done.returncode == 0, done.stderr
+    for words in ("a few test machines", "every device", "new has shipped for 0.4 years only"):
+        assert words in done.stdout
+    assert ("Caveat: Deployment differs" in done.stdout) == (fmt != "csv")
+
+
 def test_lifetimes_prints_groups(room: Path) -> None:
     done = run(room, "lifetimes", "vulns", "releases.json", "--format", "json", "--by", "language")
     assert done.returncode == 0, done.stderr
@@ -242,6 +253,35 @@ def test_a_claim_cannot_be_changed_after_its_opening(room: Path) -> None:
     assert "half" in done.stderr
 
 
+@pytest.mark.parametrize("more", [(), ("--ledger", "ledger.jsonl"), ("--case", "preventable.toml")])
+def test_verify_tells_of_a_claim_changed_in_the_case(room: Path, more: tuple[str, ...]) -> None:
+    run(room, "claims", "new", "vulns", "releases.json")
+    assert run(room, "claims", "verify", *more).returncode == 0
+    (room / "preventable.toml").write_text(CASE.replace("at_most = 0.5", "at_most = 0.9"), encoding="utf-8")
+    done = run(room, "claims", "verify", *more, "--format", "json")
+    assert done.returncode == 1
+    answer = json.loads(done.stdout)
+    assert answer["holds"] is False
+    assert answer["results"] == [{"line": 1, "what": "half was changed in the case file after it was opened"}]
+
+
+def test_an_emptied_ledger_does_not_hold(room: Path) -> None:
+    (room / "ledger.jsonl").write_text("", encoding="utf-8")
+    done = run(room, "claims", "verify", "--format", "json")
+    assert done.returncode == 1
+    assert "the case names 1 claims" in json.loads(done.stdout)["results"][0]["what"]
+    assert "holds" not in done.stderr
+
+
+def test_a_claim_that_was_never_opened_is_not_open(room: Path) -> None:
+    done = run(room, "claims", "test", "vulns", "releases.json", "--format", "json")
+    assert done.returncode == 1
+    answer = json.loads(done.stdout)
+    assert [r["verdict"] for r in answer["results"]] == ["not opened", None]
+    assert "is not opened" in answer["sentences"][0]
+    assert not (room / "ledger.jsonl").exists()
+
+
 def test_a_withdrawn_claim_keeps_its_reason(room: Path) -> None:
     run(room, "claims", "new", "vulns", "releases.json")
     assert run(room, "claims", "withdraw", "half", "--reason", "too vague").returncode == 0
@@ -259,6 +299,7 @@ def test_a_withdrawn_claim_keeps_its_reason(room: Path) -> None:
         (("compare", "vulns", "releases.json", "--exposure", "absent.csv"), 3, "absent.csv"),
         (("compare", "vulns", "releases.json", "--tree", "."), 2, "--pairs"),
         (("claims", "verify", "--ledger", "absent.jsonl"), 3, "absent.jsonl"),
+        (("claims", "log"), 3, "there is no ledger"),
         (("claims", "withdraw", "no", "--reason", "x"), 2, "no open claim"),
         (("lifetimes", "osv.json"), 3, "dated"),
     ],

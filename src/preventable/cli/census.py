@@ -118,13 +118,20 @@ def count(
     quiet: bool,
 ) -> None:
     """Count a directory, an archive or a git revision."""
+    case = _case(case_path)
+    counted_by: list[CensusSection] = []
+
+    def adjust(section: CensusSection) -> CensusSection:
+        counted_by.append(_adjusted(section, headers, components_from))
+        return counted_by[-1]
+
     census = take_census(
         open_source(what, max_file_bytes),
-        _case(case_path),
+        case,
         coupling=coupling,
         keep_files=files,
         workers=workers,
-        adjust=lambda section: _adjusted(section, headers, components_from),
+        adjust=adjust,
     )
     _warn(census, quiet=quiet)
     rows = _plain(census.rows)
@@ -138,6 +145,8 @@ def count(
     else:
         more = {n: _plain(getattr(census, n)) for n in Census.__struct_fields__ if n not in ("rows", "source")}
         more["header_rule"] = HEADER_RULES[census.headers]
+        more["census_rules"] = _plain(counted_by[-1])
+        more["case"] = case.digest if case is not None else ""
         for optional in ("coupling", "files"):
             if more[optional] is None:
                 del more[optional]
@@ -174,7 +183,8 @@ def diff(
 ) -> None:
     """What changed from A to B, each as WHAT above or a saved JSON census.
 
-    Between two revisions of one repository only the files that differ are read.
+    Between two revisions of one repository only the files that differ are read. The other side of a saved census is
+    counted as that was; exit status 2 where this cannot be.
 
     \b
     Example: preventable census diff .@v1.0 .@HEAD

@@ -12,7 +12,7 @@ import msgspec
 from preventable.cli import output
 from preventable.cli.study_inputs import case_at, feeds_of, labeller, partial, study_options, warn_losses
 from preventable.errors import CaseError, InputError, UsageError
-from preventable.readers.case_file import CaseFile
+from preventable.readers.case_file import CaseFile, find_case_file, read_case_file
 from preventable.studies import claims as study
 from preventable.studies import ledger as book
 from preventable.studies.claim_looks import look_at_all
@@ -135,7 +135,8 @@ def test(
 ) -> int:  # fmt: skip
     """Look at all claims once: admit what became known, write one line each, say where they stand.
 
-    Rows with descriptive = yes speak of the time before the opening and have no verdict.
+    Rows with descriptive = yes speak of the time before the opening and have no verdict. Exit status 1 if a claim
+    of the case is not opened yet.
 
     \b
     Example: preventable claims test --case examples/linux/preventable.toml vulns/ linux-releases.json
@@ -185,7 +186,7 @@ def test(
         statements={i: c.statement for i, c in {**written, **frozen}.items()}, unit="million line-years",
         undated=inputs.events.undated,
     )  # fmt: skip
-    return 1 if partial(inputs) else 0
+    return 1 if partial(inputs) or unopened else 0
 
 
 @command.command("log")
@@ -198,7 +199,7 @@ def log(*, case: Path | None, ledger: Path | None, fmt: str) -> int:
     \b
     Example: preventable claims log --case examples/linux/preventable.toml
     """
-    path = _ledger_path(case, ledger)
+    path = _existing(_ledger_path(case, ledger))
     rows: list[dict[str, object]] = []
     for line in book.read_ledger(path):
         look = msgspec.convert(line.body, book.Look) if line.kind == "test" else None
@@ -235,14 +236,15 @@ def verify(
     *, case: Path | None, ledger: Path | None, head: str | None, revision: str | None, copy: Path | None,
     signature: Path | None, signers: Path | None, signer: str, fmt: str,
 ) -> int:  # fmt: skip
-    """Recompute the whole ledger and compare it with a trusted head. Exit status 1 if anything does not hold.
+    """Recompute the whole ledger; compare it with the case's claims and with a trusted head.
+
+    The case is that of --case, else the one beside the ledger, else the one here. Exit status 1 if anything does not
+    hold.
 
     \b
     Example: preventable claims verify --ledger examples/linux/ledger.jsonl --revision v1.0
     """
-    path = _ledger_path(case, ledger)
-    if not path.is_file():
-        raise InputError("there is no ledger", file=str(path), hint="Run `preventable claims new` first")
+    path = _existing(_ledger_path(case, ledger))
     if signature is not None and copy is None:
         raise UsageError("--signature signs a --copy", hint="Give the signed file with --copy")
     lines = book.read_ledger(path)
@@ -254,6 +256,10 @@ def verify(
     if revision is not None:
         copies.append([line.digest for line in _at_revision(path, revision)])
     faults = book.verify(lines, heads=[head] if head else [], copies=copies)
+    read_case, base = _case_of(case, path)
+    written = _declared(read_case)
+    faults += _case_faults(written, lines, load_taxonomy(base).methodologies)
+    _say_unlike(written, lines)
     trusted = bool(head or any(copies))
     if not trusted:
         click.echo(
@@ -263,7 +269,8 @@ def verify(
         )
     output.write_rows(
         [msgspec.to_builtins(f) for f in faults], fmt, kind="claims-verify", columns=("line", "what"),
-        lines=len(lines), head=lines[-1].digest if lines else None, trusted=trusted, holds=not faults,
+        lines=len(lines), head=lines[-1].digest if lines else None, trusted=trusted,
+        case=read_case.file if read_case and written else None, holds=not faults,
     )  # fmt: skip
     click.echo(
         f"{len(lines)} lines; " + (f"{len(faults)} faults" if faults else "all of it was recomputed and holds"),
@@ -295,12 +302,17 @@ def withdraw(*, claim: str, reason: str, case: Path | None, ledger: Path | None)
 
 
 def _claims(case: CaseFile | None) -> dict[str, study.Claim]:
-    claims = (case.decode("claims", list[study.Claim]) if case else None) or []
+    claims = _declared(case)
     if not claims:
         raise CaseError(
             "the case names no claims", file=case.file if case else None, field="claims",
             hint="Write [[claims]]; see docs/claims.md",
         )  # fmt: skip
+    return claims
+
+
+def _declared(case: CaseFile | None) -> dict[str, study.Claim]:
+    claims = (case.decode("claims", list[study.Claim]) if case else None) or []
     ids = [c.id for c in claims]
     twice = sorted({i for i in ids if ids.count(i) > 1})
     if twice:
@@ -311,25 +323,88 @@ def _claims(case: CaseFile | None) -> dict[str, study.Claim]:
 
 
 def _unchanged(claims: Mapping[str, study.Claim], lines: Sequence[book.Line], path: Path) -> None:
-    for name, (_, digest) in book.opened_claims(lines).items():
-        if name in claims and claims[name].digest() != digest:
-            raise CaseError(
-                "a claim was changed after it was opened", file=str(path), record=name,
-                hint="Restore it in the case file; or withdraw it and open another under a new id",
-            )  # fmt: skip
+    for name in _changed(claims, lines):
+        raise CaseError(
+            "a claim was changed after it was opened", file=str(path), record=name,
+            hint="Restore it in the case file; or withdraw it and open another under a new id",
+        )  # fmt: skip
+
+
+def _changed(claims: Mapping[str, study.Claim], lines: Sequence[book.Line]) -> list[str]:
+    """Claims of the case that are not as the ledger froze them."""
+    opened = book.opened_claims(lines)
+    return [name for name, (_, digest) in opened.items() if name in claims and claims[name].digest() != digest]
 
 
 def _same_definitions(lines: Sequence[book.Line], methodologies: Mapping[str, Methodology], path: Path) -> None:
+    for claim in _redefined(lines, methodologies):
+        raise CaseError(
+            f"the methodology {claim.methodology!r} was changed after the claim was opened",
+            file=str(path), record=claim.id,
+            hint="Restore it; or withdraw the claim and open another under a new id",
+        )  # fmt: skip
+
+
+def _redefined(lines: Sequence[book.Line], methodologies: Mapping[str, Methodology]) -> list[study.Claim]:
+    """Frozen claims whose methodology is not defined as it was at their opening."""
     gone = book.withdrawn_claims(lines)
+    found = []
     for line in lines:
         if line.kind == "opened" and line.claim not in gone:
             claim = msgspec.convert(line.body["claim"], study.Claim)
-            if line.body.get("definition") not in (None, study.definition_digest(claim, methodologies)):
-                raise CaseError(
-                    f"the methodology {claim.methodology!r} was changed after the claim was opened",
-                    file=str(path), record=claim.id,
-                    hint="Restore it; or withdraw the claim and open another under a new id",
-                )  # fmt: skip
+            known = claim.methodology == "all" or claim.methodology in methodologies
+            now = study.definition_digest(claim, methodologies) if known else "not defined"
+            if line.body.get("definition") not in (None, now):
+                found.append(claim)
+    return found
+
+
+def _case_faults(
+    claims: Mapping[str, study.Claim], lines: Sequence[book.Line], methodologies: Mapping[str, Methodology]
+) -> list[book.Fault]:
+    """What of the case file is not as the ledger has it."""
+    if not lines:
+        return [book.Fault(0, f"the ledger is empty, though the case names {len(claims)} claims")] if claims else []
+    try:
+        changed, redefined = _changed(claims, lines), _redefined(lines, methodologies)
+    except (msgspec.ValidationError, KeyError):
+        return []  # a line without the shape of an opening is a fault of its own
+    at = {line.claim: number for number, line in enumerate(lines, 1) if line.kind == "opened"}
+    return [
+        *(book.Fault(at[name], f"{name} was changed in the case file after it was opened") for name in changed),
+        *(
+            book.Fault(at[c.id], f"the methodology {c.methodology} of {c.id} was changed after it was opened")
+            for c in redefined
+        ),
+    ]
+
+
+def _say_unlike(claims: Mapping[str, study.Claim], lines: Sequence[book.Line]) -> None:
+    opened = [line.claim for line in lines if line.kind == "opened"]
+    if not claims:
+        click.echo("no case file with claims is at hand: what the ledger froze was compared with none", err=True)
+        return
+    unopened = [name for name in claims if name not in opened]
+    if unopened and lines:
+        click.echo(f"not in the ledger, and so not opened: {', '.join(unopened)}", err=True)
+    dropped = [name for name in opened if name not in claims and name not in book.withdrawn_claims(lines)]
+    if dropped:
+        click.echo(f"opened, but no longer in the case file: {', '.join(dropped)}", err=True)
+
+
+def _case_of(case: Path | None, ledger: Path) -> tuple[CaseFile | None, Path]:
+    """The case that a ledger is compared with: the one given, else that beside the ledger, else the one here."""
+    if case is not None:
+        return case_at(case)
+    beside = ledger.parent / "preventable.toml"
+    found = beside if beside.is_file() else find_case_file(Path())
+    return (read_case_file(found), found.parent) if found is not None else (None, ledger.parent)
+
+
+def _existing(ledger: Path) -> Path:
+    if not ledger.is_file():
+        raise InputError("there is no ledger", file=str(ledger), hint="Run `preventable claims new` first")
+    return ledger
 
 
 def _ledger_path(case: Path | None, ledger: Path | None) -> Path:

@@ -12,8 +12,9 @@ from preventable.cli import output
 from preventable.cli.study_inputs import case_at, feeds_of, labeller, partial, study_options, warn_losses
 from preventable.errors import UsageError
 from preventable.records import NotAvailable
+from preventable.report.sections.pairs import pair_sentence
 from preventable.studies import compare as study
-from preventable.studies.counterparts import PAIR_COLUMNS, compare_pairs, pairs_of
+from preventable.studies.counterparts import PAIR_COLUMNS, STATUS_COLUMNS, compare_pairs, pairs_of
 from preventable.studies.setting import read_inputs, setting_of
 from preventable.taxonomy.loader import load_taxonomy
 
@@ -58,12 +59,19 @@ def command(
     warn_losses(inputs, quiet=quiet)
     if only_pairs:
         pairs = pairs_of(read_case)
-        rows = compare_pairs(pairs, inputs, base, tree=tree)
+        rows = [msgspec.to_builtins(r) for r in compare_pairs(pairs, inputs, base, tree=tree)]
+        if fmt in ("table", "markdown"):
+            for row in rows:
+                click.echo(pair_sentence(row))
+            click.echo()
+        if fmt == "csv":
+            rows = [{**row, "too_young": "; ".join(row["too_young"])} for row in rows]
         output.write_rows(
-            [msgspec.to_builtins(r) for r in rows], fmt, kind="pairs", columns=PAIR_COLUMNS,
+            rows, fmt, kind="pairs", columns=(*PAIR_COLUMNS, *STATUS_COLUMNS) if fmt == "csv" else PAIR_COLUMNS,
             inputs=inputs.described(), window={"start": inputs.start, "end": inputs.end},
             caveats=study.CAVEATS, undated=inputs.events.undated,
         )  # fmt: skip
+        _say_caveats(fmt)
         return 1 if partial(inputs) else 0
     table = study.read_cohorts(Path(cohorts)) if cohorts else ()
     result = study.compare(
@@ -84,8 +92,12 @@ def command(
         caveats=study.CAVEATS, notes=result.notes, undated=inputs.events.undated, labelled=inputs.labelled,
         relabelled=study.relabel(inputs.labels, inputs.readings),
     )  # fmt: skip
+    _say_caveats(fmt)
+    return 1 if partial(inputs) else 0
+
+
+def _say_caveats(fmt: str) -> None:
     if fmt in ("table", "markdown"):
         click.echo()
         for caveat in study.CAVEATS.values():
             click.echo(f"Caveat: {caveat}")
-    return 1 if partial(inputs) else 0

@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from preventable.cli import output
-from preventable.progress import Progress
+from preventable.cli.lineage import ReplayProgress, say_limits
 from preventable.studies.contributors import QuarterRow, count_contributors
 from preventable.studies.line_survival import ALL
 
@@ -59,14 +59,7 @@ def command(
     \b
     Example: preventable contributors . --both C Rust --format json
     """
-    bar: Progress | None = None
-
-    def progress(steps: int, total: int) -> None:
-        nonlocal bar
-        if bar is None:
-            bar = Progress("commits", total, quiet=quiet)
-        bar.advance(steps)
-
+    commits = ReplayProgress(quiet=quiet)
     found = count_contributors(
         repo,
         revision=revision,
@@ -76,13 +69,11 @@ def command(
         case=case_path,
         processes=workers,
         resume=not fresh,
-        progress=progress,
+        progress=commits.advance,
+        resumed=commits.go_on,
     )
-    output.say_resumed(found.resumed_at, quiet=quiet)
-    if bar is not None:
-        bar.__exit__(None, None, None)
-    for limit in found.limits:
-        click.echo(f"preventable: note: {limit.count:,} × {limit.what}", err=True)
+    commits.close()
+    say_limits(found.limits)
     full = fmt in ("json", "jsonl")
     rows = [
         {name: msgspec.to_builtins(getattr(row, name)) for name in COLUMNS}

@@ -57,6 +57,7 @@ def command(
     result = lifetimes(
         events, start=setting.regime_start, end=inputs.end, first_date=setting.first_date,
         releases=inputs.releases, by=kinds, bootstrap=bootstrap, name=setting.name,
+        packages={a.id: a.package for a in inputs.advisories if a.package},
     )  # fmt: skip
     sentences = result.sentences
     if filled:
@@ -69,6 +70,7 @@ def command(
         [msgspec.to_builtins(r) for r in result.rows], fmt, kind="lifetimes", columns=COLUMNS,
         inputs=inputs.described(), sentences=sentences, curves=result.curves, zero=result.zero,
         window={"start": result.start, "end": result.end}, longest_years=result.longest_years,
-        truncation=result.truncation, published=result.published, undated=inputs.events.undated, unit="years",
+        truncation=result.truncation, published=result.published, undated=inputs.events.undated,
+        outside=result.outside, unit="years",
     )  # fmt: skip
     return 1 if partial(inputs) else 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
@@ -15,7 +16,44 @@ from preventable.code.history.periods import EVERY, Every
 from preventable.code.history.tree import AGES, Age
 from preventable.progress import Progress
 
+if TYPE_CHECKING:
+    from preventable.studies.lineage import Limit
+
 COLUMNS = ("snapshot", "cohort", "language", "component", "lines", "lines_substantive")
+
+
+class ReplayProgress:
+    """Commits of a replay on standard error; those of an earlier run are said and count in no rate."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._bar: Progress | None = None
+
+    def go_on(self, commits: int, total: int) -> None:
+        """An earlier run had done so many: the count is of those that are left."""
+        if not self._quiet:
+            click.echo(f"preventable: note: going on at {commits:,} of {total:,} commits", err=True)
+        self._bar = Progress("remaining commits", total - commits, quiet=self._quiet)
+
+    def advance(self, steps: int, total: int) -> None:
+        """Count commits."""
+        if self._bar is None:
+            self._bar = Progress("commits", total, quiet=self._quiet)
+        self._bar.advance(steps)
+
+    def close(self) -> None:
+        """The replay is over."""
+        if self._bar is not None:
+            self._bar.__exit__(None, None, None)
+
+
+def say_limits(limits: Sequence[Limit]) -> None:
+    """What bounds the answer: a warning where something is unknown because of it, else a note."""
+    for limit in limits:
+        if limit.count:
+            grade = "warning" if limit.partial else "note"
+            examples = f" ({', '.join(limit.examples)})" if limit.examples else ""
+            click.echo(f"preventable: {grade}: {limit.count:,} × {limit.what}{examples}", err=True)
 
 
 @click.command()
@@ -80,14 +118,7 @@ def command(
     \b
     Example: preventable lineage . --snapshots year --format json
     """
-    bar: Progress | None = None
-
-    def progress(steps: int, total: int) -> None:
-        nonlocal bar
-        if bar is None:
-            bar = Progress("commits", total, quiet=quiet)
-        bar.advance(steps)
-
+    commits = ReplayProgress(quiet=quiet)
     with reading_commits(Repository(repo), revision) as commits_read:
         from preventable.studies.lineage import CohortRow, digest_of, trace_lineage  # noqa: PLC0415  (slow: git lists on)
 
@@ -102,16 +133,11 @@ def command(
             processes=workers,
             resume=not fresh,
             commits_read=commits_read,
-            progress=progress,
+            progress=commits.advance,
+            resumed=commits.go_on,
         )
-    output.say_resumed(lineage.resumed_at, quiet=quiet)
-    if bar is not None:
-        bar.__exit__(None, None, None)
-    for limit in lineage.limits:
-        if not limit.count:
-            continue
-        examples = f" ({', '.join(limit.examples)})" if limit.examples else ""
-        click.echo(f"preventable: warning: {limit.count:,} × {limit.what}{examples}", err=True)
+    commits.close()
+    say_limits(lineage.limits)
     rows: Sequence[CohortRow] = lineage.rows
     if fmt in ("table", "markdown"):
         rows = [row for row in rows if row.snapshot == lineage.snapshots[-1].snapshot]

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from preventable.code.census import (
+    Census,
     CensusCase,
     CensusRow,
     CensusSection,
@@ -31,11 +32,13 @@ from preventable.code.trees import (
     DEFAULT_MAX_FILE_BYTES,
     NotCounted,
     RevisionSource,
+    Source,
     SourceInput,
     open_source,
 )
-from preventable.errors import FormatError, InputError
+from preventable.errors import FormatError, InputError, UsageError
 from preventable.readers.case_file import CaseFile
+from preventable.records import METHOD_VERSION
 
 COUNTS: tuple[str, ...] = tuple(
     name for name in CensusRow.__struct_fields__ if name not in ("component", "language", "bucket")
@@ -49,6 +52,43 @@ DIFF_COLUMNS: tuple[str, ...] = (
 
 Adjust = Callable[[CensusSection], CensusSection]
 Key = tuple[str, str, str]
+
+
+class Manner(msgspec.Struct, frozen=True):
+    """How a saved census was counted; None: an earlier release did not write it down."""
+
+    file: str
+    method_version: str | None
+    components_from: str | None
+    headers: str | None
+    census_rules: CensusSection | None
+    """The ``[census]`` section with the options of the command line."""
+    case: str | None
+    """Digest of the case file that was given, ``""`` where each tree's own counted."""
+
+    def section(self, other: CensusSection) -> CensusSection:
+        """The section for another tree, so that it is counted in this manner."""
+        if self.census_rules is not None:
+            return self.census_rules
+        known = {"components_from": self.components_from, "headers": self.headers}
+        changes = msgspec.to_builtins(other) | {name: value for name, value in known.items() if value is not None}
+        return msgspec.convert(changes, CensusSection)
+
+    def require(self, name: str, mine: object, other: object, where: str, hint: str) -> None:
+        """Raise UsageError unless two values agree; those that nobody wrote down are let pass."""
+        if mine is not None and other is not None and mine != other:
+            raise UsageError(
+                f"The sides are not counted alike: {name} is {_shown(mine)} in {self.file} and {_shown(other)} {where}",
+                file=self.file, field=name, hint=hint,
+            )  # fmt: skip
+
+
+class SavedCensus(msgspec.Struct, frozen=True):
+    """A census saved as JSON."""
+
+    rows: list[CensusRow]
+    source: SourceInput
+    manner: Manner
 
 
 class FileDelta(msgspec.Struct, frozen=True):
@@ -95,8 +135,14 @@ def diff_census(
     Raises:
         InputError: one of them is not there.
         FormatError: a JSON file is no census.
+        UsageError: a saved census was counted in a manner that the other side is not, or cannot be, counted in.
     """
     saved = [load_census(what) for what in (a, b)]
+    manners = [known.manner for known in saved if known is not None]
+    if len(manners) == 2:
+        _require_alike(*manners)
+    elif manners:
+        adjust = _in_manner(manners[0], case, adjust)
     sources = [None if known else open_source(what, max_file_bytes) for what, known in zip((a, b), saved, strict=True)]
     first, second = sources
     if isinstance(first, RevisionSource) and isinstance(second, RevisionSource) and _same(first, second):
@@ -105,16 +151,22 @@ def diff_census(
     rows: list[list[CensusRow]] = []
     not_counted: list[NotCounted] = []
     warnings: list[str] = []
+    counted: list[Census] = []
     for known, source in zip(saved, sources, strict=True):
         if known is not None:
-            rows.append(known[0])
-            inputs.append(known[1])
+            rows.append(known.rows)
+            inputs.append(known.source)
         elif source is not None:
-            census = take_census(source, case, adjust=adjust)
+            census = _counted(source, case, adjust, manners)
+            counted.append(census)
             rows.append(census.rows)
             inputs.append(census.source)
             not_counted += census.not_counted
             warnings += [w for w in census.warnings if w not in warnings]
+    if len(counted) == 2:
+        warnings += _unlike(
+            (counted[0].components_from, counted[0].headers), (counted[1].components_from, counted[1].headers)
+        )
     return CensusDiff(diff_rows(rows[0], rows[1]), inputs, None, not_counted, warnings)
 
 
@@ -170,6 +222,7 @@ def _diff_revisions(
             )
         )
     inputs = [first.provenance(), second.provenance()]
+    unlike = _unlike(*((r.census.components_from, r.census.headers) for r in rules))
     moved = _moved(tree, rules, placers)
     if moved is not None:
         # Files that did not change are counted elsewhere now: what changed is not the whole difference.
@@ -179,14 +232,79 @@ def _diff_revisions(
         not_counted = sorted(
             {(n.path, n.reason): n for n in [*not_counted, *more_not_counted]}.values(), key=lambda n: n.path
         )
-        return CensusDiff(rows, inputs, files, not_counted, warnings)
+        return CensusDiff(rows, inputs, files, not_counted, [*warnings, *unlike])
     before, after = (_rows_of(side, p) for side, p in zip((tree.before, tree.after), placers, strict=True))
     warnings = [
         warning
         for r, side, p in zip(rules, (tree.before, tree.after), placers, strict=True)
         for warning in (*glob_warnings(r, side.paths), *p.warnings)
     ]
-    return CensusDiff(diff_rows(before, after), inputs, files, not_counted, list(dict.fromkeys(warnings)))
+    return CensusDiff(diff_rows(before, after), inputs, files, not_counted, [*dict.fromkeys(warnings), *unlike])
+
+
+def _require_alike(first: Manner, second: Manner) -> None:
+    """Raise UsageError unless two saved censuses were counted in one manner."""
+    where, hint = f"in {second.file}", "Take one of them again in the manner of the other"
+    first.require("method_version", first.method_version, second.method_version, where, hint)
+    first.require("components_from", first.components_from, second.components_from, where, hint)
+    first.require("headers", first.headers, second.headers, where, hint)
+    first.require("case", first.case, second.case, where, hint)
+    if first.census_rules is not None and second.census_rules is not None:
+        _require_section(first, second.census_rules, where, hint)
+
+
+def _in_manner(manner: Manner, case: CaseFile | None, adjust: Adjust | None) -> Adjust:
+    """Count the other side as a saved census was counted.
+
+    Raises:
+        UsageError: the options or the case file ask for another manner.
+    """
+    version = f"Take {manner.file} again with this release"
+    manner.require("method_version", manner.method_version, METHOD_VERSION, "for the other side", version)
+    given = case.digest if case is not None else ""
+    hint = "Give the same --case for both, or take the saved census again"
+    manner.require("case", manner.case, given, "for the other side", hint)
+    if adjust is not None:
+        saved = manner.section(CensusSection())
+        hint = "Leave the option out, so that the other side is counted as the saved one, or take the saved one again"
+        _require_section(manner, adjust(saved), "for the other side", hint)
+    return manner.section
+
+
+def _require_section(manner: Manner, other: CensusSection, where: str, hint: str) -> None:
+    mine = manner.section(CensusSection())
+    for name in CensusSection.__struct_fields__:
+        manner.require(name, getattr(mine, name), getattr(other, name), where, hint)
+
+
+def _counted(source: Source, case: CaseFile | None, adjust: Adjust | None, manners: Sequence[Manner]) -> Census:
+    try:
+        return take_census(source, case, adjust=adjust)
+    except InputError as error:
+        if not manners or error.field != "census.components_from":
+            raise
+        where = source.provenance().location
+        raise UsageError(
+            f"{where} cannot be counted as {manners[0].file} was: {error.what}", file=manners[0].file,
+            field="components_from", hint="Take the saved census again with --components-from directories",
+        ) from error  # fmt: skip
+
+
+def _unlike(first: tuple[str, str], second: tuple[str, str]) -> list[str]:
+    """A sentence for each rule that each tree's own case file sets otherwise."""
+    return [
+        f"{name} is {before} before and {after} after: rows differ by that too; --{option} sets one for both"
+        for name, option, before, after in zip(
+            ("components_from", "headers"), ("components-from", "headers"), first, second, strict=True
+        )
+        if before != after
+    ]
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value)) or "nothing"
+    return str(value) or "each tree's own"
 
 
 def _rules_of(side: Side, case: CaseFile | None, adjust: Adjust | None) -> CensusCase:
@@ -265,7 +383,7 @@ def _same(first: RevisionSource, second: RevisionSource) -> bool:
     return len(places) == 1
 
 
-def load_census(what: str) -> tuple[list[CensusRow], SourceInput] | None:
+def load_census(what: str) -> SavedCensus | None:
     """A census saved as JSON, if that is what the file is."""
     path = Path(what)
     if path.suffix != ".json" or not path.is_file():
@@ -278,11 +396,14 @@ def load_census(what: str) -> tuple[list[CensusRow], SourceInput] | None:
         ) from error
     if document.get("kind") != "census":
         raise FormatError("The file is no census", file=what, field="kind", hint="Save one with census --format json")
+    field = "results"
     try:
         rows = msgspec.convert(document.get("results"), list[CensusRow])
+        field = "census_rules"
+        manner = msgspec.convert(dict.fromkeys(Manner.__struct_fields__) | document | {"file": what}, Manner)
     except msgspec.ValidationError as error:
-        raise InputError(f"The census is damaged: {error}", file=what, field="results", hint="Take it again") from error
-    return rows, SourceInput("result", what, note=_origin(document))
+        raise InputError(f"The census is damaged: {error}", file=what, field=field, hint="Take it again") from error
+    return SavedCensus(rows, SourceInput("result", what, note=_origin(document)), manner)
 
 
 def _origin(document: Mapping[str, Any]) -> str | None:

@@ -44,8 +44,10 @@ def census_series(
     inputs: list[SourceInput] = []
     not_counted: list[dict[str, str]] = []
     for what in trees:
-        known = load_census(what)
-        if known is None:
+        saved = load_census(what)
+        if saved is not None:
+            known = (saved.rows, saved.source)
+        else:
             census = take_census(open_source(what, max_file_bytes), case, adjust=adjust)
             known = (census.rows, census.source)
             not_counted += [{"release": what, "path": n.path, "reason": n.reason} for n in census.not_counted]

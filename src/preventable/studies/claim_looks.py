@@ -11,7 +11,7 @@ import msgspec
 from preventable.studies import claims as study
 from preventable.studies.claims import Claim, Evidence, Row, Verdict
 from preventable.studies.exposure import Exposure, Population
-from preventable.studies.ledger import Line, Look, looks_of, withdrawn_claims
+from preventable.studies.ledger import Line, Look, looks_of, opened_claims, withdrawn_claims
 from preventable.studies.setting import Inputs
 
 SIDES: tuple[Literal["new", "old"], ...] = ("new", "old")
@@ -43,13 +43,14 @@ def look_at_all(claims: Mapping[str, Claim], lines: Sequence[Line], inputs: Inpu
     """Admit new events for every claim, evaluate, judge together.
 
     Args:
-        claims: by id, frozen ones as the ledger has them.
+        claims: by id, frozen ones as the ledger has them; those that it does not have are described and not tested.
         lines: the ledger before this look.
         inputs: events, exposure and the end of the settled window.
     """
     exposure = inputs.lines()
     gone = withdrawn_claims(lines)
-    active = {i: c for i, c in claims.items() if i not in gone}
+    opened = opened_claims(lines)
+    active = {i: c for i, c in claims.items() if i in opened and i not in gone}
     known = {a.id for a in inputs.advisories if a.withdrawn is None}
     data = {Path(r.location).name: r.digest for r in inputs.reports}
     made: dict[str, Look] = {}
@@ -67,10 +68,15 @@ def look_at_all(claims: Mapping[str, Claim], lines: Sequence[Line], inputs: Inpu
     rows: list[Row] = []
     for name, claim in claims.items():
         if name in gone:
-            rows.append(
-                Row(claim=name, events_new=0, events_old=0, exposure_new=0.0, exposure_old=0.0, e_value=1.0,
-                    low=0.0, high=None, verdict="withdrawn", reason=gone[name])
-            )  # fmt: skip
+            rows.append(_untested(name, "withdrawn", gone[name]))
+            continue
+        description = study.describe(
+            claim, inputs.events.events, exposure, inputs.methodologies,
+            start=inputs.start, end=min(inputs.end, claim.opened),
+        )  # fmt: skip
+        if name not in opened:
+            why = "the ledger does not have it: nothing is tested or recorded"
+            rows += [_untested(name, "not opened", why), description]
             continue
         made[name] = msgspec.structs.replace(made[name], verdict=verdicts[name])
         evidence = made[name].evidence
@@ -82,12 +88,7 @@ def look_at_all(claims: Mapping[str, Claim], lines: Sequence[Line], inputs: Inpu
                 where = ", ".join(claim.population) or "all components"
                 reason = f"the exposure facts have no line of {getattr(claim, side)} in {where}"
         rows.append(study.row(claim, evidence, verdicts[name], since=claim.opened, until=end, reason=reason))
-        rows.append(
-            study.describe(
-                claim, inputs.events.events, exposure, inputs.methodologies,
-                start=inputs.start, end=min(inputs.end, claim.opened),
-            )
-        )  # fmt: skip
+        rows.append(description)
     history = [
         Point(i, look.data_date, look.evidence.e_value, look.evidence.e_value_robust,
               look.evidence.e_value_against, look.evidence.low, look.evidence.high, look.verdict)
@@ -95,6 +96,13 @@ def look_at_all(claims: Mapping[str, Claim], lines: Sequence[Line], inputs: Inpu
         for look in (*looks_of(lines, i), made[i])
     ]  # fmt: skip
     return Answer(_sentences(claims, rows), tuple(rows), made, tuple(history))
+
+
+def _untested(name: str, verdict: Verdict, reason: str) -> Row:
+    return Row(
+        claim=name, events_new=0, events_old=0, exposure_new=0.0, exposure_old=0.0, e_value=1.0, low=0.0, high=None,
+        verdict=verdict, reason=reason,
+    )  # fmt: skip
 
 
 def _look(
@@ -148,6 +156,8 @@ def _sentences(claims: Mapping[str, Claim], rows: Sequence[Row]) -> tuple[str, .
         what = f"“{claim.statement}”"
         if row.verdict == "withdrawn":
             said.append(f"{what} was withdrawn: {row.reason}.")
+        elif row.verdict == "not opened":
+            said.append(f"{what} is not opened: {row.reason}.")
         elif row.verdict == "open":
             said.append(
                 f"{what} is open: {row.events_new} and {row.events_old:,} events since {claim.opened} give "

@@ -33,7 +33,7 @@ from preventable.studies.events import Event, clusters, counted, side_of
 from preventable.studies.exposure import Exposure, Population
 from preventable.taxonomy.loader import Methodology
 
-Verdict = Literal["open", "supported", "refuted", "withdrawn"]
+Verdict = Literal["open", "supported", "refuted", "withdrawn", "not opened"]
 MEASURE = "vulnerabilities per line-year"
 
 

@@ -1,6 +1,7 @@
 """Who keeps the code, in counts: active authors, newcomers and how many stay, turnover, reviewers, owners.
 
-Counts of people under five are withheld, and so is every share that would give them away.
+Counts of people under five are withheld, and so are counts of commits under five (there are no more authors than
+commits) and every share that would give them away.
 """
 
 from __future__ import annotations
@@ -29,10 +30,10 @@ from preventable.errors import InputError
 from preventable.records import Estimate
 from preventable.stats.prevalence import wilson
 from preventable.studies.line_survival import ALL
-from preventable.studies.lineage import Limit, history_limits
+from preventable.studies.lineage import Limit, Steps, history_limits
 
 SMALLEST = 5
-"""Counts of people under this are withheld."""
+"""Counts of people, and of their commits, under this are withheld."""
 STAY_QUARTERS = 4
 LANGUAGES_PAIRED = 4
 PEOPLE_SHOWN = 20
@@ -53,7 +54,7 @@ class QuarterRow(msgspec.Struct, frozen=True):
 
     quarter: str
     language: str
-    commits: int
+    commits: int | None
     active: int | None
     newcomers: int | None
     stayed: int | None
@@ -201,6 +202,7 @@ def count_contributors(
     processes: int | None = None,
     resume: bool = True,
     progress: Callable[[int, int], None] | None = None,
+    resumed: Callable[[int, int], None] | None = None,
 ) -> Contributors:
     """Count the people behind a history, per quarter and language.
 
@@ -215,6 +217,7 @@ def count_contributors(
         processes: shards; by default one per core.
         resume: go on from a saved run.
         progress: called with commits just done and commits in all.
+        resumed: called instead, once, with commits that an earlier run had done and commits in all.
     Raises:
         RepositoryError: not a repository, or no commits.
         InputError: no file was ever in the component.
@@ -237,15 +240,12 @@ def count_contributors(
     counter = _Touched(wanted)
     touched = counter.families
 
-    def done(steps: int) -> None:
-        if progress:
-            progress(steps, len(commits))
-
+    done = Steps(len(commits), progress, resumed)
     replay = Replay(repository, commits, substantive=True, observers=[holdings], churn=counter, processes=processes)
     globs = found.digest if found and component else ""
     key = ["contributors", repository.git_dir, tip, component or "", globs, *sorted(repository.shallow_commits())]
     checkpoint = Checkpoint(key)
-    resumed_at = checkpoint.run(replay, [holdings, counter], resume=resume, done=done)
+    resumed_at = checkpoint.run(replay, [holdings, counter, done], resume=resume, done=done)
     checkpoint.remove()
     if component is not None and not touched:
         raise InputError(
@@ -332,6 +332,7 @@ def _row(
         before = activity.in_quarters(quarter - 7, quarter - 4, language)
         base, left = len(before), len(before - activity.in_quarters(quarter - 3, quarter, language))
     counts: dict[str, int | None] = {
+        "commits": activity.commits[quarter, language],  # no fewer than authors: one commit is one author
         "active": len(active),
         "newcomers": len(new),
         "stayed": stayed,
@@ -352,7 +353,6 @@ def _row(
     return QuarterRow(
         quarter=quarter_label(quarter),
         language=language,
-        commits=activity.commits[quarter, language],
         turnover=turnover,
         withheld=tuple(sorted(withheld)),
         **shown,

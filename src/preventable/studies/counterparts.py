@@ -32,6 +32,8 @@ PAIR_COLUMNS = (
     "pair", "new", "old", "lines_new", "lines_old", "unsafe_share", "overlap", "events_new", "events_old",
     "exposure_new", "exposure_old", "ratio", "low", "high", "reason",
 )  # fmt: skip
+STATUS_COLUMNS = ("deployment_new", "deployment_old", "too_young")
+"""Prose beside every ratio: columns of CSV; in a table they would be wider than a page, so that sentences say them."""
 YOUNG_YEARS = 2.0
 _IOCTL = re.compile(rb"\b([A-Z][A-Z0-9_]{3,})\s*=?\s*_IO(?:WR?|R)?\s*\(|#\s*define\s+([A-Z][A-Z0-9_]{3,})\s+_IO")
 

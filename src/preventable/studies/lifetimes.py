@@ -22,13 +22,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from preventable.errors import FormatError, StatisticsInputError
+from preventable.evidence.tables import NO_FILE
 from preventable.stats.lifetime_fit import LifetimeFit, LifetimeSample, fit_lifetimes, hidden_share, sample
 from preventable.stats.truncation import (
     SurvivalCurve,
     conditional_kendall_tau,
     doubly_truncated_survival,
 )
-from preventable.studies.events import LANGUAGE_OF_SUFFIX, Event
+from preventable.studies.events import LANGUAGE_OF_SUFFIX, UNKNOWN, Event
 from preventable.studies.exposure import DAYS_PER_YEAR
 
 Floats = NDArray[np.float64]
@@ -124,6 +125,8 @@ class Lifetimes(msgspec.Struct, frozen=True):
     longest_years: float
     truncation: str
     published: tuple[Mapping[str, object], ...]
+    outside: Mapping[str, int]
+    """Dated records that are not among the events, by reason."""
 
 
 def lifetimes(
@@ -136,6 +139,7 @@ def lifetimes(
     by: Sequence[By] = ("all", "class", "language", "year"),
     bootstrap: int = 100,
     name: str = "the code",
+    packages: Mapping[str, str] | None = None,
 ) -> Lifetimes:
     """Lifetimes of the faults fixed in (start, end].
 
@@ -148,6 +152,7 @@ def lifetimes(
         by: how to group.
         bootstrap: resamples for the interval of the corrected curve of all faults.
         name: of the code, for the sentences.
+        packages: by id of the record: the component of a fault whose record names no files.
     Raises:
         StatisticsInputError: no dated fault in the window.
     """
@@ -161,7 +166,7 @@ def lifetimes(
     curves: list[Curve] = []
     longest = 0.0
     for kind in by:
-        for label, part in _groups(seen, kind):
+        for label, part in _groups(seen, kind, packages or {}):
             whole = kind == "all"
             row, curve, fits = _group(
                 kind, label, part, cycles, start=start, end=end, first_date=first_date,
@@ -176,8 +181,10 @@ def lifetimes(
     # What cannot be positive is a property of the feed: it is explained over all of it, not the window alone.
     zero = _zero([e for e in events if e.introduced is not None and not e.introduced_before])
     truncation = "right" if start is None else "double"
+    outside = _outside(events, start, end)
+    said = _sentences(rows[0], zero, truncation=truncation, longest=longest, start=start, end=end, name=name)
     return Lifetimes(
-        sentences=_sentences(rows[0], zero, truncation=truncation, longest=longest, start=start, end=end, name=name),
+        sentences=(*said, *(f"{count:,} more dated records are left out: {why}." for why, count in outside.items())),
         rows=tuple(rows),
         curves=tuple(curves),
         zero=zero,
@@ -186,7 +193,16 @@ def lifetimes(
         longest_years=longest,
         truncation=truncation,
         published=PUBLISHED,
+        outside=outside,
     )
+
+
+def _outside(events: Sequence[Event], start: date | None, end: date) -> dict[str, int]:
+    counts = {
+        f"fixed up to {start}, before the window": sum(start is not None and e.fixed <= start for e in events),
+        f"fixed after {end}, so late that the records of that time are not settled": sum(e.fixed > end for e in events),
+    }
+    return {why: count for why, count in counts.items() if count}
 
 
 def with_origins(events: Sequence[Event], found: Mapping[str, date]) -> tuple[list[Event], int]:
@@ -366,22 +382,26 @@ def _begin_of_first_cycle(exact: Sequence[Event], cycles: Mapping[str, int], sta
     return min(start, first.fixed - timedelta(days=cycles.get(first.fixed_version or "", 0)))
 
 
-def _groups(seen: Sequence[Event], kind: By) -> list[tuple[str, list[Event]]]:
+def _groups(seen: Sequence[Event], kind: By, packages: Mapping[str, str]) -> list[tuple[str, list[Event]]]:
     if kind == "all":
         return [("everything", list(seen))]
     found: dict[str, list[Event]] = {}
     for event in seen:
-        for key in _keys(event, kind):
+        for key in _keys(event, kind, packages):
             found.setdefault(key, []).append(event)
     return sorted(found.items(), key=lambda pair: pair[0])
 
 
-def _keys(event: Event, kind: By) -> Sequence[str]:
+def _keys(event: Event, kind: By, packages: Mapping[str, str]) -> Sequence[str]:
     if kind == "class":
         return (event.weakness,)
     if kind == "component":
+        if not event.languages:  # the record names no files
+            return (packages.get(event.id, NO_FILE),)
         return sorted({c.split("/")[0] for c in event.components}) or ("none",)
     if kind == "language":
+        if not event.languages:
+            return (UNKNOWN,)
         known = sorted(event.languages & set(LANGUAGE_OF_SUFFIX.values()) - {"header"})
         return known or ("header only" if "header" in event.languages else "other",)
     return (str(event.fixed.year),)

@@ -86,6 +86,46 @@ class CaseRead(msgspec.Struct, frozen=True):
     digest: str
 
 
+class Steps:
+    """Tells of commits that were replayed, and of those that an earlier run had done apart.
+
+    The last part of a checkpoint: without a state of its own, it learns that the others were restored.
+
+    Args:
+        total: commits in all.
+        progress: called with commits just done and commits in all.
+        resumed: called once with commits done by an earlier run and commits in all; by default ``progress``.
+    """
+
+    def __init__(
+        self,
+        total: int,
+        progress: Callable[[int, int], None] | None,
+        resumed: Callable[[int, int], None] | None,
+    ) -> None:
+        self._total = total
+        self._progress = progress
+        self._resumed = resumed or progress
+        self._restored = False
+
+    def __call__(self, steps: int) -> None:
+        """Count commits."""
+        tell = self._resumed if self._restored else self._progress
+        self._restored = False
+        if tell:
+            tell(steps, self._total)
+
+    def state(self) -> bytes:
+        """Nothing."""
+        return b""
+
+    def restore(self, state: bytes, paths: Sequence[bytes]) -> bool:
+        """The next count is that of the earlier run."""
+        del state, paths
+        self._restored = True
+        return True
+
+
 class Lineage(msgspec.Struct, frozen=True):
     """The answer, see the parts."""
 
@@ -126,6 +166,7 @@ def trace_lineage(
     observers: Sequence[Observer] = (),
     commits_read: Callable[[], Commits] | None = None,
     progress: Callable[[int, int], None] | None = None,
+    resumed: Callable[[int, int], None] | None = None,
 ) -> Lineage:
     """Replay a history and count its surviving lines by the quarter they were written in.
 
@@ -146,6 +187,7 @@ def trace_lineage(
             :class:`~preventable.code.history.checkpoint.Part`.
         commits_read: gives the commits of the revision, where that was begun before.
         progress: called with commits just done and commits in all.
+        resumed: called instead, once, with commits that an earlier run had done and commits in all.
     Raises:
         RepositoryError: not a repository, no commits, or objects are missing.
     """
@@ -182,10 +224,7 @@ def trace_lineage(
         processes=processes,
     )
 
-    def done(steps: int) -> None:
-        if progress:
-            progress(steps, len(commits))
-
+    done = Steps(len(commits), progress, resumed)
     parts: list[Part] = [counter, churn, *(o for o in observers if isinstance(o, Part))]
     resumed_at = 0
     if len(parts) == 2 + len(observers):
@@ -193,7 +232,7 @@ def trace_lineage(
         for observer in observers:
             key += [type(observer).__qualname__, str(sorted(observer.before)), str(sorted(observer.after))]
         checkpoint = Checkpoint(key, checkpoint_directory)
-        resumed_at = checkpoint.run(replay, parts, resume=resume, done=done)
+        resumed_at = checkpoint.run(replay, [*parts, done], resume=resume, done=done)
         checkpoint.remove()
     else:
         replay.run(done)
@@ -266,10 +305,9 @@ def history_limits(repository: Repository, commits: Commits) -> list[Limit]:
     replaced = repository.replaced()
     if replaced:
         limits.append(Limit("replace refs and grafts change the history that git shows", replaced))
-    if len(commits.roots) > 1:
-        limits.append(
-            Limit("commits without parents", len(commits.roots), tuple(map(commits.id, commits.roots[:EXAMPLES])))
-        )
+    roots = [commits.id(index) for index in commits.roots if commits.id(index) not in cut]
+    if len(roots) > 1:
+        limits.append(Limit("commits without parents", len(roots), tuple(roots[:EXAMPLES])))
     if commits.odd:
         limits.append(
             Limit(

@@ -47,3 +47,12 @@ def test_the_contributors_section_never_shows_a_small_count(histories: ModuleTyp
     )
     assert "withheld (under 5)" in section.sentences[0]
     assert [figure.id for figure in section.figures] == ["contributors-activity", "contributors-both"]
+
+
+def test_the_contributors_section_withholds_few_commits_too(histories: ModuleType, tmp_path: Path) -> None:
+    histories.Generator(3, steps=60).write(tmp_path / "repo")
+    rows = msgspec.to_builtins(count_contributors(tmp_path / "repo", processes=1).rows)
+    for row in rows:
+        row["commits"] = None
+    section = included_section(output.envelope("contributors", rows, (), pairs=[], limits=[]))
+    assert "wrote withheld (under 5) commits" in section.sentences[0]

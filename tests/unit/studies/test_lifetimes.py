@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from preventable.errors import StatisticsInputError
+from preventable.evidence.tables import NO_FILE
 from preventable.studies.events import Event
 from preventable.studies.lifetimes import lifetimes, release_cycles
 
@@ -109,3 +110,33 @@ def test_no_dated_fault_is_an_error() -> None:
 def test_point_releases_make_no_cycle() -> None:
     cycles = release_cycles({"2.6.29": date(2009, 3, 23), "2.6.30": date(2009, 6, 9), "2.6.29.1": date(2009, 4, 2)})
     assert cycles == {"2.6.30": 78}
+
+
+def test_without_files_the_package_is_the_component_and_the_language_unknown() -> None:
+    nowhere = {"languages": frozenset(), "components": ()}
+    events = [
+        fault("A", date(2018, 1, 1), date(2019, 1, 1), **nowhere),
+        fault("B", date(2018, 1, 1), date(2020, 1, 1), **nowhere),
+        fault("C", date(2018, 1, 1), date(2020, 1, 1), languages=frozenset({"other"})),
+        fault("D", date(2018, 1, 1), date(2020, 1, 1), components=()),
+    ]
+    rows = lifetimes(
+        events, start=None, end=date(2024, 1, 1), first_date=None, releases={}, by=("component", "language"),
+        packages={"A": "curl", "C": "curl"},
+    ).rows  # fmt: skip
+    assert [(r.by, r.group, r.events) for r in rows] == [
+        ("component", "curl", 1), ("component", "lib", 1), ("component", "none", 1), ("component", NO_FILE, 1),
+        ("language", "C", 1), ("language", "other", 1), ("language", "unknown", 2),
+    ]  # fmt: skip
+
+
+def test_what_is_outside_the_window_is_counted_with_its_reason() -> None:
+    events = [fault(f"F{n}", date(2018, 1, 1), date(2019 + n, 1, 1)) for n in range(5)]
+    result = lifetimes(
+        events, start=date(2020, 1, 1), end=date(2022, 6, 1), first_date=None, releases={}, by=("all",)
+    )  # fmt: skip
+    assert result.rows[0].events == 2
+    assert [(why.split(",")[0], count) for why, count in result.outside.items()] == [
+        ("fixed up to 2020-01-01", 2), ("fixed after 2022-06-01", 1),
+    ]  # fmt: skip
+    assert any(sentence.startswith("1 more dated records are left out: fixed after") for sentence in result.sentences)

@@ -22,7 +22,7 @@ def section(envelope: Mapping[str, Any]) -> Section:
         # The newest quarter is usually not over.
         row = overall[-2] if len(overall) > 1 else overall[-1]
         sentences.append(
-            f"In {row['quarter']}, {_count(row, 'active')} people wrote {row['commits']:,} commits; "
+            f"In {row['quarter']}, {_count(row, 'active')} people wrote {_count(row, 'commits')} commits; "
             f"{_count(row, 'newcomers')} of them were new."
         )
         if row["turnover"]:

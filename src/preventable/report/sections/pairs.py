@@ -14,7 +14,7 @@ def section(envelope: Mapping[str, Any]) -> Section:
     return Section(
         id="pairs",
         title="Counterparts: the old code and what replaces it",
-        sentences=tuple(_sentence(r) for r in rows),
+        sentences=tuple(pair_sentence(r) for r in rows),
         figures=(
             Figure(
                 id="pairs-table",
@@ -22,21 +22,26 @@ def section(envelope: Mapping[str, Any]) -> Section:
                 how="Both sides are counted over the days on which both were there, inside the numbering regime. No "
                 "ratio stands without functional overlap and stated deployment. "
                 + " ".join(envelope["caveats"].values()),
-                table=Table(_COLUMNS, list(rows)),
+                table=Table(_COLUMNS, [{**r, "too_young": "; ".join(r["too_young"])} for r in rows]),
             ),
         ),
     )
 
 
-def _sentence(row: Mapping[str, Any]) -> str:
+def pair_sentence(row: Mapping[str, Any]) -> str:
+    """What is known of one pair: sizes, ratio or why there is none, overlap, deployment, what is too young to say."""
     head = f"{row['title']}: {row['new']} ({_lines(row['lines_new'])}) beside {row['old']} ({_lines(row['lines_old'])})"
-    if row["ratio"] is None or row["low"] is None:
-        return f"{head}: no rate ratio, for {row['reason']}."
-    high = "unbounded" if row["high"] is None else f"{row['high']:.2g}"
     young = f" But {'; '.join(row['too_young'])}." if row["too_young"] else ""
+    where = (
+        f" Functional overlap: {row['overlap']}. Deployment of {row['new']}: {row['deployment_new'] or 'not stated'}; "
+        f"of {row['old']}: {row['deployment_old'] or 'not stated'}."
+    )
+    if row["ratio"] is None or row["low"] is None:
+        return f"{head}: no rate ratio, for {row['reason']}.{where}{young}"
+    high = "unbounded" if row["high"] is None else f"{row['high']:,.4g}"
     return (
         f"{head}: {row['events_new']} and {row['events_old']} vulnerabilities from {row['start']} to {row['end']}, "
-        f"a rate ratio of {row['ratio']:.2g} (from {row['low']:.2g} to {high}, unadjusted).{young}"
+        f"a rate ratio of {row['ratio']:.2g} (from {row['low']:.2g} to {high}, unadjusted).{where}{young}"
     )
 
 
@@ -59,6 +64,7 @@ _COLUMNS = (
     Column("ratio", "Ratio", "number"),
     Column("low", "Low", "number"),
     Column("high", "High", "number"),
+    Column("too_young", "Too young or small to say"),
     Column("reason", "Why no ratio"),
     Column("source", "Source of facts"),
 )
