@@ -34,7 +34,9 @@ from preventable.taxonomy.loader import UNKNOWN, Taxonomy, builtin
 F32 = npt.NDArray[np.float32]
 
 BATCH = 256
-"""Records scored at once: keeps the gathered weights in cache."""
+"""Records turned into features at once."""
+_GATHERED = 16
+"""Records whose weights are gathered at once: few enough to stay in the cache."""
 NO_NEWS = 0.15
 """A text whose words move the chances by less than this (Kullback-Leibler, in nats, from those of a text of the same
 genre without words) says nothing that the model understands: no label and no chances."""
@@ -196,13 +198,17 @@ class ModelLabeller:
             yield rows_of(words, self.vocabulary), genre, size, batch
 
     def _scores(self, rows: Rows) -> F32:
-        gathered = self.weights[rows.columns] * rows.values[:, None]
-        starts = rows.starts[:-1]
-        filled = rows.starts[1:] > starts
-        summed = np.zeros((len(starts), len(self.classes)), dtype=np.float32)
-        # A genre that training never met has no style feature, so that a row may be empty; reduceat would misread it.
-        if filled.any():
-            summed[filled] = np.add.reduceat(gathered, starts[filled], axis=0)
+        summed = np.zeros((len(rows.starts) - 1, len(self.classes)), dtype=np.float32)
+        for first in range(0, len(summed), _GATHERED):
+            starts = rows.starts[first : first + _GATHERED + 1]
+            inside = slice(starts[0], starts[-1])
+            gathered = self.weights[rows.columns[inside]] * rows.values[inside, None]
+            filled = starts[1:] > starts[:-1]
+            # A genre that training never met has no style feature: a row may be empty, and reduceat misreads such.
+            if filled.any():
+                summed[first : first + _GATHERED][filled] = np.add.reduceat(
+                    gathered, starts[:-1][filled] - starts[0], axis=0
+                )
         return summed + self.bias
 
     def _softmax(self, rows: Rows, genre: npt.NDArray[np.intp]) -> F32:
