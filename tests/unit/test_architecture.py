@@ -13,6 +13,7 @@ LAYERS = {
     "version": 0,
     "progress": 0,
     "collector": 0,
+    "termination": 0,
     "plain_text": 0,
     "records": 1,
     "taxonomy": 2,

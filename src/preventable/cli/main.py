@@ -18,6 +18,7 @@ import click
 
 from preventable.errors import PreventableError
 from preventable.plain_text import printable
+from preventable.termination import Terminated, arrived
 from preventable.version import __version__
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -97,7 +98,7 @@ def main() -> NoReturn:
     _end_in_order_on_sigterm()
     try:
         status = preventable.main(standalone_mode=False)
-    except _Terminated:
+    except Terminated:
         _say("terminated; nothing was left half-written")
         sys.exit(143)
     except click.exceptions.Abort:
@@ -133,17 +134,13 @@ def main() -> NoReturn:
     sys.exit(status if isinstance(status, int) else 0)
 
 
-class _Terminated(BaseException):
-    """SIGTERM arrived: whoever holds workers or temporary files lets go of them on the way out."""
-
-
 def _end_in_order_on_sigterm() -> None:
     own = os.getpid()
 
     def end(_number: int, _frame: object) -> None:
         if os.getpid() != own:
             os._exit(143)  # a worker has nothing of its own to tidy up
-        raise _Terminated
+        arrived()
 
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, end)

@@ -28,6 +28,7 @@ from preventable.code.counting import C_FAMILY, LineCounts, count_files
 from preventable.code.coupling import Links, c_links, rust_links
 from preventable.code.trees import FileItem, Source
 from preventable.code.unsafe_rust import RustFacts, measure_rust
+from preventable.termination import termination_waits
 
 SHARD_BYTES = 12 * 1024 * 1024
 SHARD_FILES = 800
@@ -297,10 +298,13 @@ class _ShardWriter:
         self.files: list[tuple[str, str]] = []
         self.size = 0
         self._directory: str | None = None
+        self._made: list[str] = []
 
     def add(self, path: str, data: bytes) -> None:
         if self._directory is None:
-            self._directory = tempfile.mkdtemp(prefix="preventable-", dir=_scratch())
+            with termination_waits():
+                self._directory = tempfile.mkdtemp(prefix="preventable-", dir=_scratch())
+                self._made.append(self._directory)
         name = path.rpartition("/")[2]
         suffix = os.path.splitext(name)[1]  # noqa: PTH122  (many)
         number = f"{len(self.files):06d}"
@@ -325,8 +329,9 @@ class _ShardWriter:
         return shard
 
     def discard(self) -> None:
-        if self._directory is not None:
-            shutil.rmtree(self._directory, ignore_errors=True)
+        """Take away whatever is left, also of shards that were taken and not measured."""
+        for directory in self._made:
+            shutil.rmtree(directory, ignore_errors=True)
 
 
 class _Inline:

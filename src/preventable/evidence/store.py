@@ -20,6 +20,7 @@ import polars as pl
 from preventable.errors import OutputError
 from preventable.evidence.tables import SCHEMA, Evidence
 from preventable.records import ReadReport
+from preventable.termination import termination_waits
 
 STORE_VERSION = 1
 _ABANDONED_SECONDS = 3600
@@ -45,15 +46,18 @@ def save_evidence(evidence: Evidence, store: Path, key: str) -> None:
     """
     try:
         store.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(prefix="writing-", dir=store))
+        fresh: Path | None = None
         try:
+            with termination_waits():
+                fresh = Path(tempfile.mkdtemp(prefix="writing-", dir=store))
             for name in SCHEMA:
                 evidence.table(name).write_parquet(fresh / f"{name}.parquet", compression="zstd")
             final = store / f"evidence-{key[:16]}"
             fresh_since = fresh.stat().st_mtime
             _put(fresh, final)
         except BaseException:
-            shutil.rmtree(fresh, ignore_errors=True)
+            if fresh is not None:
+                shutil.rmtree(fresh, ignore_errors=True)
             raise
         manifest = Manifest(
             STORE_VERSION,

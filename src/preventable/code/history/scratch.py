@@ -16,6 +16,7 @@ from typing import Self
 
 from preventable.code.history.gitcall import Repository
 from preventable.errors import RepositoryError
+from preventable.termination import termination_waits
 
 _PAIR = re.compile(rb"\n(?=[0-9a-f]{40,64} [0-9a-f]{40,64}\n)")
 _TREE = 2
@@ -43,7 +44,8 @@ class Scratch(Repository):
         algorithm, _, objects = told.decode("utf-8", "surrogateescape").removesuffix("\n").partition("\n")
         self._hash = algorithm
         self.path, self.git_dir, self._settings = sparing.path, sparing.git_dir, sparing._settings
-        self._directory = tempfile.TemporaryDirectory()
+        with termination_waits():
+            self._directory = tempfile.TemporaryDirectory()
         self._more = {
             "GIT_OBJECT_DIRECTORY": self._directory.name,
             "GIT_ALTERNATE_OBJECT_DIRECTORIES": _quoted(objects),
