@@ -61,6 +61,10 @@ class Propagation:
         self.left: Ints = np.diff(model.candidates.starts).astype(np.int32)
         self.cause: Ints = np.full(nodes, BY_REMOVAL, np.int32)
         self.when: Ints = np.zeros(nodes, np.int32)
+        versions: dict[str, list[int]] = {}
+        for i in np.flatnonzero(model.bin_essential).tolist():
+            versions.setdefault(model.bin_name[i], []).append(i)
+        self._essential_versions = list(versions.values())
         self.essential_lost = -1
         """The Essential package that took along what fell ``BY_ESSENTIAL``, or -1."""
         self.demands_essential = True
@@ -102,18 +106,15 @@ class Propagation:
         """An Essential package that cannot be installed, or has left, takes everything with it."""
         if not self.demands_essential:
             return
-        model = self.model
-        members: dict[str, list[int]] = {}
-        for i in np.flatnonzero(model.bin_essential).tolist():
-            members.setdefault(model.bin_name[i], []).append(i)
+        dead, when = self.dead, self.when
         # Of each name the version that was lost last decided; of several names the one that was lost first.
-        lost = [max(own, key=lambda i: int(self.when[i])) for own in members.values() if self.dead[own].all()]
+        lost = [max(own, key=when.__getitem__) for own in self._essential_versions if all(dead[i] for i in own)]
         if not lost:
             return
         rest = ~self.dead if self.immune is None else ~self.dead & ~self.immune
         if rest.any():
             if self.essential_lost < 0:
-                self.essential_lost = min(lost, key=lambda i: int(self.when[i]))
+                self.essential_lost = min(lost, key=when.__getitem__)
             self.round += 1
             self.dead[rest] = True
             self.cause[rest] = BY_ESSENTIAL
@@ -128,10 +129,8 @@ class Propagation:
             every = np.bincount(clauses, minlength=len(self.left)).astype(np.int32)
             self.left -= every
             return np.flatnonzero((every > 0) & (self.left == 0)).astype(np.int32)
-        touched, times = np.unique(clauses, return_counts=True)
-        self.left[touched] -= times.astype(np.int32)
-        used_up: Ints = touched[self.left[touched] == 0].astype(np.int32)
-        return used_up
+        np.subtract.at(self.left, clauses, 1)
+        return ascending(clauses[self.left[clauses] == 0])
 
     def _spread(self, clauses: Ints) -> None:
         need_of, dead = self.need_of, self.dead
