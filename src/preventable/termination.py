@@ -35,6 +35,6 @@ def termination_waits() -> Iterator[None]:
         yield
     finally:
         _blocks -= 1
-        waits, _waits = _waits and not _blocks, _waits and bool(_blocks)
-    if waits:
-        raise Terminated
+        if _waits and not _blocks:
+            _waits = False
+            raise Terminated

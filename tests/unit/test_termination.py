@@ -28,13 +28,14 @@ def test_a_signal_waits_for_the_end_of_the_outermost_block() -> None:
     assert len(done) == 3
 
 
-def test_an_error_inside_goes_before_a_signal_that_waited() -> None:
+def test_a_signal_that_waited_is_not_lost_to_an_error() -> None:
     def wrong() -> None:
         with termination_waits():
             arrived()
             raise KeyError
 
-    with pytest.raises(KeyError):
+    with pytest.raises(Terminated) as found:
         wrong()
+    assert isinstance(found.value.__context__, KeyError)
     with termination_waits():
         pass

@@ -234,10 +234,8 @@ class ModelLabeller:
 
     def _choose(self, p: F32, genre: npt.NDArray[np.intp]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
         """The class shown, which agrees with the tiers; and whether the classes of one tier are likely together."""
-        first, second = _tiers(self.classes)
         strict, broad = tier_chances(p, genre, self.card.calibrations, self.classes)
-        chosen = choose(p, strict, broad, self.classes)
-        return chosen, (p[:, first].sum(axis=1) > 0.5) | (p[:, first | second].sum(axis=1) > 0.5)
+        return choose(p, strict, broad, self.classes), (strict > 0.5) | (broad > 0.5)
 
     def _reasons(
         self, rows: Rows, chosen: npt.NDArray[np.intp], batch: Sequence[Advisory], count: int

@@ -11,13 +11,14 @@ import msgspec
 
 from preventable.cli import output
 from preventable.errors import UsageError
+from preventable.plain_text import printable
 from preventable.readers.registry import READERS, load
 from preventable.records import Estimate, NotAvailable
 from preventable.stats.agreement import Agreement
 from preventable.studies import audit
 from preventable.taxonomy.loader import builtin
 
-_SAME_FAMILY = "readers are models of one family: people would likely agree less often"
+_MODELS = "models may err alike: people would likely agree less often"
 
 
 @click.group("audit")
@@ -95,7 +96,7 @@ def status(path: Path, fmt: str) -> None:
     else:
         table = audit.read_merged(path, taxonomy)
         found = audit.status(table, taxonomy, len(table), len(table), len(table))
-    note = _SAME_FAMILY if "model" in found.reader_kinds else ""
+    note = _MODELS if "model" in found.reader_kinds else ""
     if fmt == "json":
         output.write_json(output.envelope("audit", msgspec.to_builtins(found), note=note))
     else:
@@ -123,7 +124,9 @@ def merge(directory: Path, reader_kind: str, out: Path, quiet: bool) -> None:
         )
     sample = audit.read_sample(directory)
     first, second, settled = _readings(directory, sample)
-    table, open_ids = audit.merge(sample, first, second, settled, reader_kind)
+    table, open_ids = audit.merge(
+        sample, first, second, settled, reader_kind, settled_of=audit.settled_readings(directory)
+    )
     audit.write_merged(table, out)
     if open_ids:
         path = audit.write_disagreements(directory, first, second, open_ids)
@@ -131,6 +134,12 @@ def merge(directory: Path, reader_kind: str, out: Path, quiet: bool) -> None:
     missing = len(sample) - len(table)
     if missing:
         click.echo(f"preventable: {missing} of {len(sample)} records are not yet read twice", err=True)
+        if lost := sorted({one.stratum for one in sample} - {one.stratum for one in table}):
+            click.echo(
+                f"preventable: nothing was read of {len(lost)} strata, for which the others would stand: "
+                f"{printable(', '.join(lost[:8]))}",
+                err=True,
+            )
     if not quiet:
         click.echo(f"preventable: {len(table)} records in {out}", err=True)
     if open_ids or missing:

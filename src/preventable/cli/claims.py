@@ -238,8 +238,7 @@ def verify(
 ) -> int:  # fmt: skip
     """Recompute the whole ledger; compare it with the case's claims and with a trusted head.
 
-    The case is that of --case, else the one beside the ledger, else the one here. Exit status 1 if anything does not
-    hold.
+    The case is that of --case, else the one beside the ledger or above it. Exit status 1 if anything does not hold.
 
     \b
     Example: preventable claims verify --ledger examples/linux/ledger.jsonl --revision v1.0
@@ -363,8 +362,10 @@ def _case_faults(
     claims: Mapping[str, study.Claim], lines: Sequence[book.Line], methodologies: Mapping[str, Methodology]
 ) -> list[book.Fault]:
     """What of the case file is not as the ledger has it."""
+    if not claims:
+        return []  # of another matter: without the case its definitions are not at hand either
     if not lines:
-        return [book.Fault(0, f"the ledger is empty, though the case names {len(claims)} claims")] if claims else []
+        return [book.Fault(0, f"the ledger is empty, though the case names {len(claims)} claims")]
     try:
         changed, redefined = _changed(claims, lines), _redefined(lines, methodologies)
     except (msgspec.ValidationError, KeyError):
@@ -372,6 +373,11 @@ def _case_faults(
     at = {line.claim: number for number, line in enumerate(lines, 1) if line.kind == "opened"}
     return [
         *(book.Fault(at[name], f"{name} was changed in the case file after it was opened") for name in changed),
+        *(
+            book.Fault(number, f"{name} is no longer in the case file and was not withdrawn")
+            for name, number in at.items()
+            if name not in claims and name not in book.withdrawn_claims(lines)
+        ),
         *(
             book.Fault(at[c.id], f"the methodology {c.methodology} of {c.id} was changed after it was opened")
             for c in redefined
@@ -387,17 +393,13 @@ def _say_unlike(claims: Mapping[str, study.Claim], lines: Sequence[book.Line]) -
     unopened = [name for name in claims if name not in opened]
     if unopened and lines:
         click.echo(f"not in the ledger, and so not opened: {', '.join(unopened)}", err=True)
-    dropped = [name for name in opened if name not in claims and name not in book.withdrawn_claims(lines)]
-    if dropped:
-        click.echo(f"opened, but no longer in the case file: {', '.join(dropped)}", err=True)
 
 
 def _case_of(case: Path | None, ledger: Path) -> tuple[CaseFile | None, Path]:
-    """The case that a ledger is compared with: the one given, else that beside the ledger, else the one here."""
+    """The case that a ledger is compared with: the one given, else that beside the ledger or above it."""
     if case is not None:
         return case_at(case)
-    beside = ledger.parent / "preventable.toml"
-    found = beside if beside.is_file() else find_case_file(Path())
+    found = find_case_file(ledger.resolve().parent)
     return (read_case_file(found), found.parent) if found is not None else (None, ledger.parent)
 
 

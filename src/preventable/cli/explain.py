@@ -121,7 +121,14 @@ def _text(found: dict[str, Any]) -> str:
         if r["context"]:
             lines.append(f"      {r['field']}: {r['context']}")
     if not found["reasons"]:
-        lines.append("  no reasons at hand: facts hold no words; give the feed with --advisories")
+        lines.append(
+            "  no reasons at hand: "
+            + (
+                "none of its words decided"
+                if found["title"] or found["text"]
+                else "it has no text (embedded facts hold none)"
+            )
+        )
     lines += ["", "Counts as memory safety under:"]
     for name, verdict in found["methodologies"].items():
         answer = (

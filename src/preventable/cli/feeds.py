@@ -142,7 +142,7 @@ def filters_of(values: dict[str, Any]) -> Filters:
         raise UsageError(
             f"{since.date()} is after {until.date()}",
             field="--since",
-            hint="No day lies on or after it and before --until",
+            hint="No day lies between them",
         )
     return Filters(
         components=tuple(values.pop("components")),

@@ -143,13 +143,14 @@ def say_failed(report: ReadReport, *, quiet: bool) -> None:
         message = f"{report.format}: {report.failed:,} rows could not be read; the first: {first.reason} ({where})"
         click.echo(f"preventable: {printable(message)}", err=True)
     if report.duplicate and not quiet:
-        click.echo(
-            f"preventable: {report.format}: {report.duplicate:,} records are there twice and count once", err=True
-        )
+        again = f"{report.location}: {report.duplicate:,} of its records are there twice and count once"
+        click.echo(f"preventable: {report.format}: {printable(again)}", err=True)
     if report.warnings and not quiet:
         first = report.warnings[0]
-        where = f"file {first.file}{f', record {first.record}' if first.record else ''}, field {first.field}"
-        message = f"{report.format}: {len(report.warnings):,} warnings; the first: {first.reason} ({where})"
+        named = (("file", first.file), ("record", first.record), ("field", first.field))
+        where = ", ".join(f"{name} {value}" for name, value in named if value)
+        many = f"{len(report.warnings):,} warnings; the first" if len(report.warnings) > 1 else "warning"
+        message = f"{report.format}: {many}: {first.reason} ({where})"
         click.echo(f"preventable: {printable(message)}", err=True)
 
 

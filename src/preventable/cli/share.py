@@ -17,7 +17,7 @@ from preventable.studies.population import ALL, select
 from preventable.studies.share import ShareRow, share
 
 COLUMNS = ("methodology", "period", "component", "count", "total", "unknown", "share", "low", "high", "estimator")
-BESIDE = ("corrected", "corrected_low", "corrected_high", "audit_only", "audited", "reader_kind")
+BESIDE = ("corrected", "corrected_low", "corrected_high", "corrected_by", "audit_only", "audited", "reader_kind")
 """What an audit adds, to be read beside them; CSV keeps to ``COLUMNS``, JSON has all members."""
 
 

@@ -74,6 +74,10 @@ def warn_losses(inputs: Inputs, *, quiet: bool) -> None:
         if report.failed:
             what = "release dates are unknown" if report.format == "releases" else "records could not be read"
             click.echo(f"{report.location}: {report.failed:,} {what}", err=True)
+        if report.duplicate:
+            click.echo(
+                f"{report.location}: {report.duplicate:,} of its records are there twice and count once", err=True
+            )
     for reason, count in inputs.events.undated.items():
         click.echo(f"{count:,} records are not dated: {reason}", err=True)
     if not inputs.labelled:

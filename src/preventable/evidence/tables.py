@@ -179,20 +179,20 @@ def merge_advisories(feeds: Sequence[Sequence[Advisory]]) -> list[Advisory]:
     """
     owner: dict[str, int] = {}
     merged: list[Advisory] = []
-    came_with: list[int] = []
-    for number, feed in enumerate(feeds):
+    for feed in feeds:
+        # Within one feed two records stay two, even when they share an alias: only earlier feeds are looked at.
+        fresh: dict[str, int] = {}
         for record in feed:
             names = (record.id, *record.aliases)
             at = next((owner[n] for n in names if n in owner), None)
-            if at is None or came_with[at] == number:
-                # Within one feed two records stay two, even when they share an alias.
+            if at is None:
                 at = len(merged)
                 merged.append(record)
-                came_with.append(number)
             else:
                 merged[at] = _joined(merged[at], record)
             for name in names:
-                owner.setdefault(name, at)
+                fresh.setdefault(name, at)
+        owner = fresh | owner
     return sorted(merged, key=lambda a: a.id)
 
 

@@ -158,7 +158,10 @@ def load(
         _date_by_history(sink, source.first_dates())
     if reader.name == KernelCnaReader.name and not any(a.published for a in sink.advisories):
         sink.warn(
-            path, None, "published", "no publication date: neither published.csv nor the history of a whole clone"
+            path,
+            None,
+            "published",
+            "no publication date: neither published.csv nor the history of a whole clone (give the root of the clone)",
         )
     advisories = sink.advisories if keep_duplicates else sorted(sink.advisories, key=lambda a: a.id)
     report = sink.report(source, reader, _newest(sink))

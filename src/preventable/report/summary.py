@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from preventable.evidence.tables import NO_FILE
 from preventable.report.wording import count, interval, listing, percent, who_read
+from preventable.stats.ppi import AUDIT_ALONE
 from preventable.studies.assessment import Assessment
 from preventable.studies.prevented import NOT_AVAILABLE, PreventedRow
 from preventable.taxonomy.loader import UNKNOWN
@@ -28,10 +29,21 @@ def summary(a: Assessment) -> tuple[str, ...]:
     corrected = next((r for r in a.corrected if r.methodology == a.primary and r.period == "all"), None)
     if corrected and corrected.audit_only:
         c, only = corrected.corrected, corrected.audit_only
+        audit = f"an audit of {corrected.audited:,} records drawn at random ({who_read(corrected.reader_kind)})"
+        if c.method == AUDIT_ALONE:
+            out.append(
+                f"By {audit} alone, too few to correct the labels, it is {percent(c.value)} "
+                f"({interval(c.low, c.high)})."
+            )
+        else:
+            out.append(
+                f"Corrected by {audit}, it is {percent(c.value)} ({interval(c.low, c.high)}); the audit alone says "
+                f"{percent(only.value)} ({percent(only.low)}–{percent(only.high)})."
+            )
+    else:
         out.append(
-            f"Corrected by an audit of {corrected.audited:,} random records ({who_read(corrected.reader_kind)}), it is "
-            f"{percent(c.value)} ({interval(c.low, c.high)}); the audit alone says {percent(only.value)} "
-            f"({percent(only.low)}–{percent(only.high)})."
+            "No record of these was audited, so the shares are those of the labels, uncorrected; "
+            "`preventable audit draw` draws a sample to read."
         )
     if own.unknown:
         out.append(

@@ -25,7 +25,7 @@ def count(number: float, noun: str) -> str:
 
 def rounded(number: float) -> str:
     """An expected count as whole records; what is neither nought nor a half is ``under 1``."""
-    return "under 1" if 0 < number < 0.5 else f"{number:,.0f}"
+    return "under 1" if 0 < number <= 0.5 else f"{number:,.0f}"
 
 
 def listing(parts: Sequence[str]) -> str:

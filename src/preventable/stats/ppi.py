@@ -26,6 +26,8 @@ LARGEST_TAU = 0.5
 """Corrections of shares cannot differ by more between strata."""
 BORROWED = 10
 """The variance over all strata counts for so many audited records in the variance of each."""
+AUDIT_ALONE = "audit-only, exact"
+"""The method of an estimate that leaves the predictions out."""
 _PSEUDO_ERRORS = 0.5
 """Variance of one imagined disagreement: an audit that shows none does not prove that there are none."""
 
@@ -277,7 +279,7 @@ def clopper_pearson(count: int, total: int, *, level: float = 0.95) -> Estimate:
     tail = (1 - level) / 2
     low = 0.0 if count == 0 else float(betaincinv(count, total - count + 1, tail))
     high = 1.0 if count == total else float(betaincinv(count + 1, total - count, 1 - tail))
-    return Estimate(float(count / total), float(low), float(high), int(count), int(total), "audit-only, exact", level)
+    return Estimate(float(count / total), float(low), float(high), int(count), int(total), AUDIT_ALONE, level)
 
 
 def _too_few(y: F64) -> bool:

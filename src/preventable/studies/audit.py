@@ -15,6 +15,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 import msgspec
@@ -149,8 +150,9 @@ def write_audit(directory: Path, drawn: Sequence[Drawn], description: Mapping[st
     Raises:
         OutputError: the directory already holds an audit, or cannot be written.
     """
-    if (directory / "sample.csv").exists():
-        raise OutputError("the directory already holds an audit", file=str(directory), hint="Choose another with --out")
+    if there := [name for name in OWN_FILES if (directory / name).exists()]:
+        what = "already holds an audit" if "sample.csv" in there else f"has a {there[0]} that would be overwritten"
+        raise OutputError(f"the directory {what}", file=str(directory), hint="Choose another with --out")
     try:
         directory.mkdir(parents=True, exist_ok=True)
         _write(directory / "sample.csv", ("id", *DESIGN), [(d.advisory.id, *_design(d)) for d in drawn])
@@ -215,11 +217,17 @@ def merge(
     second: Mapping[str, Reading],
     settled: Mapping[str, Reading],
     reader_kind: str,
+    *,
+    settled_of: Mapping[str, tuple[str, str]] = MappingProxyType({}),
 ) -> tuple[list[Audited], list[str]]:
     """The table of records that were read twice, in the order of the draw, and the ids still to be settled.
 
-    ``ambiguous`` is yes where either reader said so or the readings differ.
+    ``ambiguous`` is yes where either reader said so or the readings differ. Those read of a stratum stand for all of
+    it: their weight is N_h / (n_h read), as if those not read yet were left out at random. A settlement counts for
+    the two readings that it settled; where one of them has changed, the record is open again.
     """
+    drawn_of = Counter(d.stratum for d in sample)
+    read_of = Counter(d.stratum for d in sample if d.id in first and d.id in second)
     table: list[Audited] = []
     open_ids: list[str] = []
     for drawn in sample:
@@ -229,15 +237,16 @@ def merge(
             continue
         if a.weakness == b.weakness:
             final, note = a.weakness, a.note or b.note
-        elif id_ in settled:
+        elif id_ in settled and settled_of.get(id_, (a.weakness, b.weakness)) == (a.weakness, b.weakness):
             final, note = settled[id_].weakness, settled[id_].note
         else:
             final, note = "", ""
             open_ids.append(id_)
         ambiguous = a.ambiguous or b.ambiguous or a.weakness != b.weakness
-        table.append(
-            Audited(id_, a.weakness, b.weakness, final, ambiguous, note, reader_kind, drawn.stratum, drawn.weight)
-        )
+        weight = drawn.weight
+        if weight is not None:
+            weight *= drawn_of[drawn.stratum] / read_of[drawn.stratum]
+        table.append(Audited(id_, a.weakness, b.weakness, final, ambiguous, note, reader_kind, drawn.stratum, weight))
     return table, open_ids
 
 
@@ -290,9 +299,10 @@ def read_merged(path: Path, taxonomy: Taxonomy) -> list[Audited]:
             value = row[column]
             if value not in taxonomy.classes and value != UNKNOWN and not (column == "final" and not value):
                 raise FormatError(f"no class {value!r}", file=str(path), record=f"line {number}", field=column)
+        ambiguous = row["ambiguous"].strip().lower() == "yes"
         table.append(
             Audited(
-                id_, row["reading_a"], row["reading_b"], row["final"], row["ambiguous"] == "yes", row["note"],
+                id_, row["reading_a"], row["reading_b"], row["final"], ambiguous, row["note"],
                 _reader_kind(path, number, row["reader_kind"]), row.get("stratum", "").strip(),
                 _weight(path, number, row),
             )
@@ -318,6 +328,8 @@ def write_disagreements(
     """A file to settle what the readings left open: one row per id, ``class`` and ``note`` to fill in."""
     path = directory / "disagreements.csv"
     kept = {row["id"].strip(): row for _, row in _read(path, ("id", "class"))} if path.exists() else {}
+    stale = set(ids) & {i for i, row in kept.items() if row["class"].strip()}
+    kept = {i: row for i, row in kept.items() if i not in stale}
     rows = [(i, r.get("reading_a", ""), r.get("reading_b", ""), r["class"], r.get("note", "")) for i, r in kept.items()]
     rows += [(i, first[i].weakness, second[i].weakness, "", "") for i in ids if i not in kept]
     try:
@@ -325,6 +337,14 @@ def write_disagreements(
     except OSError as error:
         raise OutputError(f"cannot be written: {error.strerror}", file=str(path)) from error
     return path
+
+
+def settled_readings(directory: Path) -> dict[str, tuple[str, str]]:
+    """By id, the two readings that a row of ``disagreements.csv`` settles; rows without them are left out."""
+    path = directory / "disagreements.csv"
+    rows = _read(path, ("id", "class")) if path.exists() else []
+    pairs = {row["id"].strip(): (row.get("reading_a", "").strip(), row.get("reading_b", "").strip()) for _, row in rows}
+    return {i: pair for i, pair in pairs.items() if all(pair)}
 
 
 def read_sample(directory: Path) -> list[Sampled]:

@@ -73,7 +73,7 @@ def gather(
     evidence = build_evidence(
         records,
         label_records(records, taxonomy, by_text),
-        [_with_unknown_cwes(one, taxonomy, strict=request.strict) for one in less_repeats(loads)]
+        [_with_unknown_cwes(one, taxonomy, strict=request.strict) for one in less_repeats(loads, strict=request.strict)]
         + ([embedded_releases_report()] if _dates_by_embedded(loads) else []),
         component_of,
     )
@@ -109,10 +109,13 @@ def _dates_by_embedded(loads: Sequence[Load]) -> bool:
     return kernel and not any(one.releases for one in loads)
 
 
-def less_repeats(loads: Sequence[Load]) -> list[Load]:
-    """The loads, where records that an earlier one of the same format has, too, are counted as duplicates.
+def less_repeats(loads: Sequence[Load], *, strict: bool = False) -> list[Load]:
+    """The loads without the records that an earlier one of the same format has by the same id; counted as duplicates.
 
-    Where the two differ a warning says so; ``merge_advisories`` lets the one given first stand.
+    Where the two differ a warning says so; the one given first stands.
+
+    Raises:
+        RecordError: under ``strict``, the first that differs.
     """
     seen: dict[tuple[str, str], tuple[str, Advisory]] = {}
     told = []
@@ -122,18 +125,19 @@ def less_repeats(loads: Sequence[Load]) -> list[Load]:
         for a in repeated:
             location, first = seen[a.feed, a.id]
             if msgspec.structs.replace(a, file=first.file) != first:
-                differing.append(
-                    FailedRow(one.report.location, a.id, None, f"differs from the one in {location}, which stands")
-                )
-        for a in one.advisories:
-            seen.setdefault((a.feed, a.id), (one.report.location, a))
+                reason = f"differs from the one in {location}, which stands"
+                if strict:
+                    raise RecordError(reason, file=one.report.location, record=a.id)
+                differing.append(FailedRow(one.report.location, a.id, None, reason))
+        kept = tuple(a for a in one.advisories if (a.feed, a.id) not in seen)
+        seen |= {(a.feed, a.id): (one.report.location, a) for a in kept}
         report = msgspec.structs.replace(
             one.report,
             read=one.report.read - len(repeated),
             duplicate=one.report.duplicate + len(repeated),
             warnings=one.report.warnings + tuple(differing),
         )
-        told.append(msgspec.structs.replace(one, report=report))
+        told.append(msgspec.structs.replace(one, report=report, advisories=kept))
     return told
 
 
@@ -166,11 +170,16 @@ def _key(request: Request) -> str:
     return sha256.hexdigest()
 
 
+_DECIDING = frozenset((".toml", ".py", ".npz", ".json", ".csv"))
+
+
 def _own_data_digest() -> str:
     """Digest of the tables and code that read and label: a changed rule must not meet an old store."""
     sha256 = hashlib.sha256()
-    for package in ("taxonomy", "classify", "readers", "evidence", "data/model"):
+    for package in ("taxonomy", "classify", "readers", "evidence", "data/model", "data/linux", "studies/gather.py"):
         root = Path(str(files("preventable"))) / package
-        for path in sorted(p for p in root.rglob("*") if p.is_file() and p.suffix in {".toml", ".py", ".npz", ".json"}):
+        for path in sorted(
+            p for p in (root.rglob("*") if root.is_dir() else [root]) if p.is_file() and p.suffix in _DECIDING
+        ):
             sha256.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
     return sha256.hexdigest()

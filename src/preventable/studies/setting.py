@@ -13,7 +13,6 @@ from typing import Literal
 import msgspec
 
 from preventable.errors import CaseError, InputError
-from preventable.evidence.tables import merge_advisories
 from preventable.readers.case_file import CaseFile
 from preventable.readers.exposure import ExposureFile, joined, parse_exposure, read_exposure
 from preventable.readers.git_dates import commit_dates, tag_dates
@@ -154,7 +153,7 @@ def read_inputs(
     if releases or setting.releases:
         names.append(releases or _beside(base, setting.releases or ""))
     loads = less_repeats([load(name, quiet=quiet) for name in names])
-    advisories = merge_advisories([one.advisories for one in loads])
+    advisories = [a for one in loads for a in one.advisories]
     reports = [one.report for one in loads]
     versions = _versions(loads)
     if locations:

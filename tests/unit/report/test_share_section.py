@@ -17,7 +17,7 @@ def test_three_rungs_and_who_read() -> None:
     figure = found.figures[0]
     assert figure.chart is not None
     assert figure.alt
-    assert "models of one family" in figure.how
+    assert "models, which may err alike" in figure.how
     assert "35.0% (95%: 30.0% to 40.0%) corrected by 120 audited records" in found.sentences[0]
 
 

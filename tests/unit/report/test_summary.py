@@ -10,6 +10,7 @@ import pytest
 from preventable.records import Estimate, ReadReport
 from preventable.report.summary import summary
 from preventable.report.wording import rounded, who_read
+from preventable.stats.ppi import AUDIT_ALONE
 from preventable.studies.assessment import Assessment, assess
 from preventable.studies.audit import READER_KINDS
 from preventable.studies.corrected import CorrectedRow
@@ -90,7 +91,11 @@ def test_the_corrected_share_says_that_no_person_read() -> None:
     row = CorrectedRow("strict", "all", half, half, half, 100, 1.0, "model")
     corrected = msgspec.structs.replace(a, corrected=[row])
     said = sentence(corrected, "Corrected by an audit")
-    assert "100 random records (read by language models, by no person), it is 50.0%" in said
+    assert "100 records drawn at random (read by language models, by no person), it is 50.0%" in said
+    few = msgspec.structs.replace(row, corrected=msgspec.structs.replace(half, method=AUDIT_ALONE), audited=40)
+    alone = sentence(msgspec.structs.replace(a, corrected=[few]), "By an audit of 40")
+    assert "alone, too few to correct the labels, it is 50.0%" in alone
+    assert "uncorrected; `preventable audit draw`" in sentence(msgspec.structs.replace(a, corrected=[]), "No record of")
 
 
 @pytest.mark.parametrize(

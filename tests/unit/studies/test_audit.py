@@ -218,3 +218,40 @@ def test_the_built_in_audit_is_whole() -> None:
     for name, column in (("a", "reading_a"), ("b", "reading_b")):
         handed_in = audit.read_reading(root / f"linux-reading-{name}.csv", builtin())
         assert {a.id: getattr(a, column) for a in table} == {i: r.weakness for i, r in handed_in.items()}
+
+
+@pytest.mark.parametrize("name", ["records.jsonl", "reading-a.csv", "disagreements.csv"])
+def test_a_draw_overwrites_no_file_of_anyone(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("mine", encoding="utf-8")
+    drawn = audit.draw([Advisory("A", "f", "f"), Advisory("B", "f", "f")], 2, 1)
+    with pytest.raises(OutputError, match=f"has a {name} that"):
+        audit.write_audit(tmp_path, drawn, {}, 1)
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text(encoding="utf-8") == "mine"
+
+
+def test_those_read_of_a_stratum_stand_for_all_of_it() -> None:
+    sample = [audit.Sampled(f"A{i}", "a", 10.0) for i in range(4)] + [audit.Sampled("B", "b", 3.0)]
+    read = {i: audit.Reading(i, "leak", False, "") for i in ("A0", "B")}
+    table, open_ids = audit.merge(sample, read, read, {}, "human")
+    assert open_ids == []
+    assert {r.id: r.weight for r in table} == {"A0": 40.0, "B": 3.0}
+
+
+def test_a_settlement_holds_for_the_two_readings_that_it_settled(tmp_path: Path) -> None:
+    def reading(weakness: str) -> dict[str, audit.Reading]:
+        return {"A": audit.Reading("A", weakness, False, "")}
+
+    sample = [audit.Sampled("A")]
+    audit.write_disagreements(tmp_path, reading("crypto"), reading("race"), ["A"])
+    path = tmp_path / "disagreements.csv"
+    path.write_text(path.read_text(encoding="utf-8").replace("race,,", "race,race,because"), encoding="utf-8")
+    settled = audit.read_reading(path, builtin())
+    of = audit.settled_readings(tmp_path)
+    assert of == {"A": ("crypto", "race")}
+    table, open_ids = audit.merge(sample, reading("crypto"), reading("race"), settled, "human", settled_of=of)
+    assert (table[0].final, open_ids) == ("race", [])
+    table, open_ids = audit.merge(sample, reading("spatial"), reading("race"), settled, "human", settled_of=of)
+    assert (table[0].final, open_ids) == ("", ["A"])
+    audit.write_disagreements(tmp_path, reading("spatial"), reading("race"), open_ids)
+    assert "spatial,race,," in path.read_text(encoding="utf-8")

@@ -13,6 +13,7 @@ from preventable.classify.model import held_out_classes
 from preventable.classify.training import FOLDS
 from preventable.errors import InputError
 from preventable.evidence.tables import SCHEMA, Evidence
+from preventable.stats.ppi import AUDIT_ALONE
 from preventable.studies.audit import Audited
 from preventable.studies.corrected import (
     NO_AUDIT,
@@ -23,7 +24,7 @@ from preventable.studies.corrected import (
     side_by_side,
 )
 from preventable.studies.embedded import load_facts
-from preventable.studies.population import Population, select
+from preventable.studies.population import Filters, Population, select
 from preventable.taxonomy.loader import builtin
 
 
@@ -158,10 +159,9 @@ def test_what_an_audit_cannot_speak_for_is_said() -> None:
     assert audit_remarks(evidence(["a", "c", "d"]), [audit[0], audit[2]], Path("t.csv")) == []
     audit[3] = Audited("d", "leak", "null", "", False, "", "human")
     found = audit_remarks(evidence(["a", "b", "d"]), audit, Path("t.csv"))
-    assert [words.split(" ")[0] for words in found] == ["1", "1", "1"]
+    assert [words.split(" ")[0] for words in found] == ["1", "1"], "read as unknown is a reading"
     assert "such as c" in found[0]
     assert "not settled" in found[1]
-    assert "unknown" in found[2]
     audit[0] = Audited("a", "leak", "leak", "leak", False, "", "human", "s", 2.0)
     assert any("3 audited records have no weight" in words for words in audit_remarks(evidence(["a"]), audit, Path()))
     with pytest.raises(InputError, match=r"none of its 4 ids"):
@@ -175,6 +175,11 @@ def test_the_built_in_audit_speaks_for_the_kernel_alone() -> None:
     foreign = kernel.records.head(1).with_columns(pl.lit("GHSA-1").alias("id"), pl.lit("osv").alias("feed"))
     mixed = msgspec.structs.replace(kernel, records=pl.concat([kernel.records, foreign]))
     assert fitting_audit(mixed, builtin()) == []
+    few = select(facts, Filters(components=("net",)))
+    here = len(set(few.records["id"]) & audit_ids())
+    assert 2 <= here < 100
+    row = corrected_share(few, fitting_audit(few, builtin()), builtin(), methodologies=["strict"], period="all")[0]
+    assert (row.audited, row.corrected.method) == (here, AUDIT_ALONE)
 
 
 def test_labels_of_texts_that_trained_the_model_are_replaced() -> None:

@@ -38,7 +38,7 @@ def section(envelope: Mapping[str, Any]) -> Section:
     if readers:
         how += f"The audited records: {who_read(', '.join(readers))}."
         if "model" in readers:
-            how += " Both readers are models of one family: their agreement is likely higher than between people."
+            how += " The readers are models, which may err alike: their agreement is likely higher than between people."
     return Section(
         id="share-corrected",
         title="The share with its labelling error",
