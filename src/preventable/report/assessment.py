@@ -118,16 +118,20 @@ def _share(a: Assessment, taxonomy: Taxonomy) -> Section:
 
 
 def _enough_records(rows: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], dict[str, int]]:
-    """The rows to draw, and the periods with too few records with their number.
+    """The rows to draw, and the periods of which none is drawn with their number of records.
 
-    Such a period is a gap between others, and absent at either end.
+    What has too few records is a gap between others, and absent at either end.
     """
-    few = {r["period"]: r["total"] for r in rows if r["total"] < _FEWEST_DRAWN}
-    enough = [r["period"] for r in rows if r["period"] not in few]
+    most: dict[str, int] = {}
+    for r in rows:
+        most[r["period"]] = max(most.get(r["period"], 0), r["total"])
+    few = {period: total for period, total in most.items() if total < _FEWEST_DRAWN}
+    enough = most.keys() - few.keys()
     if not enough:
         return [], few
     inside = [r for r in rows if min(enough) <= r["period"] <= max(enough)]
-    return [{**r, "share": None, "low": None, "high": None} if r["period"] in few else r for r in inside], few
+    undrawn = {"share": None, "low": None, "high": None}
+    return [r | undrawn if r["total"] < _FEWEST_DRAWN else r for r in inside], few
 
 
 def _left_undrawn(few: Mapping[str, int]) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from preventable.report import charts
-from preventable.report.assessment import sections
+from preventable.report.assessment import _enough_records, sections
 from preventable.report.html import Page, render_html
 from preventable.report.model import Column, Figure, Section, Table
 from preventable.report.plain import render_markdown
@@ -158,3 +158,17 @@ def test_the_data_names_licence_and_digest_of_every_input() -> None:
     found = figure(shares({2020: 20}), "read-licences").table
     assert found is not None
     assert [c.name for c in found.columns] == ["location", "licence", "digest"]
+
+
+def test_a_definition_with_enough_records_is_drawn_where_another_has_too_few() -> None:
+    rows = [
+        {"period": p, "methodology": m, "total": n, "share": 0.5, "low": 0.1, "high": 0.9}
+        for p, m, n in (
+            ("2023", "strict", 3), ("2023", "broad", 4), ("2024", "strict", 30), ("2024", "broad", 30),
+            ("2025", "strict", 12), ("2025", "broad", 21), ("2026", "strict", 40), ("2026", "broad", 40),
+        )
+    ]  # fmt: skip
+    drawn, few = _enough_records(rows)
+    assert few == {"2023": 4}
+    assert {(r["period"], r["methodology"]) for r in drawn if r["share"] is None} == {("2025", "strict")}
+    assert {r["period"] for r in drawn} == {"2024", "2025", "2026"}
