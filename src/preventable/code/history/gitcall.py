@@ -11,11 +11,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Self
 
 from preventable.errors import RepositoryError
+from preventable.termination import termination_waits
 
 if sys.platform == "linux":
     import fcntl
@@ -109,23 +110,24 @@ class Repository:
             RepositoryError: by what is given: git failed; its own words are in the message.
         """
         line = self.command(*arguments)
-        with subprocess.Popen(
-            line,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=_environment(self._more),
-        ) as process:
+        with ExitStack() as stack:
+            with termination_waits():
+                process = subprocess.Popen(
+                    line,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    env=_environment(self._more),
+                )
+                stack.enter_context(process)
+                stack.callback(process.kill)
 
             def finish() -> bytes:
                 out, words = process.communicate()
                 _require_success(line, process.returncode, words)
                 return out
 
-            try:
-                yield finish
-            finally:
-                process.kill()
+            yield finish
 
     def records(self, *arguments: str) -> Iterator[bytes]:
         """The parts of a git call's output that end in NUL, one at a time.

@@ -17,6 +17,7 @@ from preventable.code.history.commits import Commits
 from preventable.code.history.gitcall import Repository, widen
 from preventable.code.history.shard import HEAD, Chunk, Frame
 from preventable.errors import RepositoryError
+from preventable.termination import termination_waits
 
 CHUNK_COMMITS = 1600
 """Commits per chunk: a call of git begins with cold caches, but keeps ever more memory, and at the end of each chunk
@@ -171,13 +172,14 @@ class _Shard:
 
     def start(self, plan: Mapping[str, object]) -> None:
         path = os.pathsep.join(p for p in sys.path if p)
-        self._process = subprocess.Popen(
-            [sys.executable, "-X", "utf8", "-m", "preventable.code.history.shard"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": path},
-            process_group=0,  # a key pressed at the terminal is for this process, which ends its shards
-        )
+        with termination_waits():
+            self._process = subprocess.Popen(
+                [sys.executable, "-X", "utf8", "-m", "preventable.code.history.shard"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env={**os.environ, "PYTHONPATH": path},
+                process_group=0,  # a key pressed at the terminal is for this process, which ends its shards
+            )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         widen(self._process.stdout)
