@@ -461,3 +461,16 @@ def test_a_census_that_fits_no_component_is_told(cli: Cli, tmp_path: Path) -> No
 
     assert "of the records; hotspots" not in told(*components)
     assert f"the census has 0 of the {len(components)} components of the records" in told("elsewhere")
+
+
+def test_release_dates_that_nobody_gave_stand_among_the_inputs(cli: Cli, tmp_path: Path) -> None:
+    case = tmp_path / "preventable.toml"
+    case.write_text('[compare]\nname = "Mine"\nregime_start = 2020-01-01\nexposure = "e.csv"\n', encoding="utf-8")
+    (tmp_path / "e.csv").write_text(
+        "date,component,language,bucket,lines,unsafe_lines\n2020-01-01,fs,C,shipped,1000,0\n", encoding="utf-8"
+    )
+    found = cli("lifetimes", KERNEL, "--case", case, "--format", "json")
+    assert "embedded: linux/releases.csv" in [i["location"] for i in json.loads(found.out)["inputs"]]
+    twice = cli("lifetimes", KERNEL, KERNEL, "--case", case, "--format", "json")
+    assert "of its records are there twice and count once" in twice.err
+    assert json.loads(twice.out)["results"] == json.loads(found.out)["results"]

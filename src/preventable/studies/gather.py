@@ -74,7 +74,7 @@ def gather(
         records,
         label_records(records, taxonomy, by_text),
         [_with_unknown_cwes(one, taxonomy, strict=request.strict) for one in less_repeats(loads, strict=request.strict)]
-        + ([embedded_releases_report()] if _dates_by_embedded(loads) else []),
+        + ([embedded_releases_report()] if dates_by_embedded(loads) else []),
         component_of,
     )
     if store is not None:
@@ -95,7 +95,7 @@ def _prepared(loads: Sequence[Load]) -> list[Advisory]:
         releases.update(one.releases)
         marks.update(one.marks)
     merged = merge_advisories(feeds)
-    kernel: Mapping[str, date] = embedded_releases() if _dates_by_embedded(loads) else releases
+    kernel: Mapping[str, date] = embedded_releases() if dates_by_embedded(loads) else releases
     dated = [
         record if record.feed != KernelCnaReader.name and not releases else dated_record
         for record, dated_record in zip(merged, date_ranges(merged, kernel), strict=True)
@@ -103,7 +103,7 @@ def _prepared(loads: Sequence[Load]) -> list[Advisory]:
     return mark_exploited(dated, marks)
 
 
-def _dates_by_embedded(loads: Sequence[Load]) -> bool:
+def dates_by_embedded(loads: Sequence[Load]) -> bool:
     """Whether release dates of the kernel's versions are needed that no location gives."""
     kernel = any(a.feed == KernelCnaReader.name for one in loads for a in one.advisories)
     return kernel and not any(one.releases for one in loads)

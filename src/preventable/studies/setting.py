@@ -19,10 +19,10 @@ from preventable.readers.git_dates import commit_dates, tag_dates
 from preventable.readers.registry import Load, load
 from preventable.records import Advisory, CodeRange, Label, ReadReport
 from preventable.studies.compare import Reading, Sides
-from preventable.studies.embedded import embedded_releases, load_facts
+from preventable.studies.embedded import embedded_releases, embedded_releases_report, load_facts
 from preventable.studies.events import Dates, Events, date_events, window
 from preventable.studies.exposure import Exposure
-from preventable.studies.gather import less_repeats
+from preventable.studies.gather import dates_by_embedded, less_repeats
 from preventable.taxonomy.loader import Methodology
 
 Labeller = Callable[[Sequence[Advisory]], Mapping[str, Label]]
@@ -163,7 +163,9 @@ def read_inputs(
     else:
         advisories, labels, own = embedded_records()
         reports += own
-    if not versions and any(a.feed == "kernel_cna" for a in advisories):
+        versions = versions or embedded_releases()
+    if dates_by_embedded(loads):
+        reports.append(embedded_releases_report())
         versions = embedded_releases()
     commits: Mapping[str, date] = {}
     if repository is not None:
