@@ -115,11 +115,16 @@ def test_an_older_saved_census_gives_what_it_wrote_down(repo: Path) -> None:
     cargo(repo)
     saved = Path(save(repo, "a.json", "--components-from", "cargo"))
     document = json.loads(saved.read_text())
-    for name in ("census_rules", "case"):
+    for name in ("census_rules", "component_rules", "max_file_bytes", "case"):
         del document[name]
     saved.write_text(json.dumps(document))
     done = run("census", "diff", str(saved), ".", "--format", "json", cwd=repo)
-    assert json.loads(done.stdout)["results"] == []
+    answer = json.loads(done.stdout)
+    assert answer["results"] == []
+    assert [w.split(": ")[0] for w in answer["warnings"]] == [
+        f"{saved} was saved by an earlier release and does not say max_file_bytes and census_rules and component_rules"
+    ]
+    assert "cannot be verified" in done.stderr
 
 
 def test_sides_that_cannot_be_counted_alike_are_refused(repo: Path) -> None:
@@ -129,6 +134,11 @@ def test_sides_that_cannot_be_counted_alike_are_refused(repo: Path) -> None:
     (repo.parent / "case.toml").write_text('[components]\nother = "src/a.c"\n[census]\nexclude = ["src/b.rs"]\n')
     by_case = save(repo, "c.json", "--case", "../case.toml")
     document = json.loads(Path(by_directory).read_text())
+    (repo.parent / "two.toml").write_text('[components]\nother = "src/b.rs"\n[census]\nexclude = ["src/b.rs"]\n')
+    by_digest = repo.parent / "d.json"
+    older = json.loads(Path(by_case).read_text())
+    del older["component_rules"]
+    by_digest.write_text(json.dumps(older))
     old, own = repo.parent / "old.json", repo.parent / "own.json"
     old.write_text(json.dumps(document | {"method_version": "1999.1"}))
     own.write_text(json.dumps(document | {"census_rules": document["census_rules"] | {"exclude": ["x"]}}))
@@ -146,23 +156,138 @@ def test_sides_that_cannot_be_counted_alike_are_refused(repo: Path) -> None:
         ((by_directory, ".", "--headers", "c++"), ("headers is auto in", "c++ for the other side")),
         ((by_directory, str(own)), ("exclude is nothing in", "x in")),
         ((str(old), "."), ("method_version is 1999.1", "again with this release")),
-        ((by_case, "."), ("case is sha256:", "each tree's own for the other side", "the same --case for both")),
+        ((str(by_digest), "."), ("case is sha256:", "each tree's own for the other side", "the same --case")),
+        ((by_case, ".", "--case", "../two.toml"), ("components.other is src/a.c in", "src/b.rs for the other side")),
+        ((by_case, ".", "--max-file-bytes", "9"), ("max_file_bytes is 67108864 in", "9 for the other side")),
         ((str(maintained), "."), ("cannot be counted as", "no MAINTAINERS file")),
     ):
         done = run("census", "diff", *arguments, cwd=repo)
         assert done.returncode == 2, (arguments, done.stdout, done.stderr)
         assert done.stdout == ""
         assert all(word in done.stderr for word in words), done.stderr
-    done = run("census", "diff", by_case, ".", "--case", "../case.toml", "--format", "json", cwd=repo)
+    for arguments in ((by_case,), (by_case, "--case", "../case.toml"), (str(by_digest), "--case", "../case.toml")):
+        done = run("census", "diff", *arguments, ".", "--format", "json", cwd=repo)
+        assert json.loads(done.stdout)["results"] == []
+    done = run("census", "diff", by_directory, by_directory, "--headers", "c++", cwd=repo)
+    assert done.returncode == 0, "nothing is counted here"
+
+
+def test_only_what_changes_the_count_is_compared(repo: Path) -> None:
+    case = repo / "preventable.toml"
+    case.write_text('[components]\nparser = ["src/a.c", "src/x"]\nrest = "src"\n[census]\nexclude = ["p", "q"]\n')
+    before = save(repo, "before.json")
+    given = save(repo, "given.json", "--case", str(case))
+    case.write_text(
+        '# Another.\n[census]\nexclude = ["q", "p"]\n[components]\nparser = ["src/x", "src/a.c"]\nrest = "src"\n'
+        'none = []\n[case]\nname = "x"\n'
+    )
+    after = save(repo, "after.json", "--case", str(case))
+    for sides in ((before, after), (given, after), (given, ".", "--case", str(case)), (before, "."), (after, ".")):
+        done = run("census", "diff", *sides, "--format", "json", cwd=repo)
+        assert done.returncode == 0, done.stderr
+        assert {row["language"] for row in json.loads(done.stdout)["results"]} <= {"TOML"}
+
+
+def test_the_components_of_a_tree_are_saved_and_hold_for_the_other_side(repo: Path) -> None:
+    case = repo / "preventable.toml"
+    case.write_text('[components]\nparser = "src/a.c"\n')
+    saved = save(repo, "a.json")
+    assert json.loads(Path(saved).read_text())["component_rules"] == {"parser": "src/a.c"}
+    case.write_text('[components]\nother = "src/a.c"\n')
+    (repo / "src/a.c").write_text(C)
+    rows = json.loads(run("census", "diff", saved, ".", "--format", "json", cwd=repo).stdout)["results"]
+    assert [(row["component"], row["code_delta"]) for row in rows] == [("parser", -4)]
+    for sides in ((saved, save(repo, "b.json")), (saved, ".", "--case", "preventable.toml")):
+        done = run("census", "diff", *sides, cwd=repo)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert f"components.parser is src/a.c in {saved} and nothing" in done.stderr
+
+
+def test_a_glob_that_matches_nothing_is_named_with_the_file_it_stands_in(repo: Path) -> None:
+    (repo.parent / "case.toml").write_text('[components]\none = "nowhere"\n[census]\nexclude = ["attic"]\n')
+    saved = save(repo, "a.json", "--case", "../case.toml")
+    done = run("census", "diff", saved, ".", cwd=repo)
+    assert done.stderr.splitlines() == [
+        f"preventable: warning: {saved}: the glob attic matches nothing",
+        f"preventable: warning: {saved}: the glob nowhere matches nothing",
+    ]
+    document = json.loads(Path(saved).read_text())
+    for name in ("component_rules", "case"):
+        del document[name]
+    Path(saved).write_text(json.dumps(document))
+    (repo / "preventable.toml").write_text('[components]\none = "nowhere"\n')
+    done = run("census", "diff", saved, ".", cwd=repo)
+    assert f"{saved}: the glob attic matches" in done.stderr
+    assert " preventable.toml: the glob nowhere matches" in done.stderr
+    assert "does not say component_rules: whether" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        ('[census]\ncomponents_from = "other"\n', "components_from is directories in . and other in ../other"),
+        ('[census]\nexclude = ["x"]\n', "exclude is nothing in . and x in ../other"),
+        ('[components]\nall = "**/a.c"\n', "components.all is nothing in . and **/a.c in ../other"),
+    ],
+)
+@pytest.mark.parametrize("subcommand", ["diff", "series"])
+def test_trees_whose_own_rules_differ_are_compared_and_said_to(
+    repo: Path, subcommand: str, rules: str, said: str
+) -> None:
+    other = repo.parent / "other"
+    other.mkdir()
+    (other / "a.c").write_text(C)
+    (other / "preventable.toml").write_text(rules)
+    done = run("census", subcommand, ".", "../other", cwd=repo)
+    assert done.returncode == 0
+    assert done.stdout
+    assert done.stderr.count(said) == 1
+    assert "one --case counts all alike" in done.stderr
+    again = run("census", subcommand, ".", "../other", "--case", "../other/preventable.toml", cwd=repo)
+    assert (again.returncode, again.stderr.count("counted otherwise")) == (0, 0)
+    (repo / "preventable.toml").write_text(rules + "# The same.\n")
+    assert "counted otherwise" not in run("census", subcommand, ".", "../other", cwd=repo).stderr
+
+
+def test_two_revisions_with_different_rules_are_compared_and_said_to(repo: Path) -> None:
+    (repo / "preventable.toml").write_text('[components]\nother = "src/a.c"\n')
+    git(repo, "add", "-A")
+    git(repo, "commit", "-qm", "rules")
+    for subcommand in ("diff", "series"):
+        done = run("census", subcommand, "HEAD~1", "HEAD", "--format", "json", cwd=repo)
+        said = [w for w in json.loads(done.stdout)["warnings"] if "counted otherwise" in w]
+        assert [w.split(":")[0] for w in said] == ["components.other is nothing in HEAD~1 and src/a.c in HEAD"]
+        assert done.returncode == 0
+        done = run("census", subcommand, "HEAD~1", "HEAD", "--case", "preventable.toml", cwd=repo)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_series_is_of_one_manner(repo: Path) -> None:
+    case = repo.parent / "case.toml"
+    case.write_text('[components]\none = "src/a.c"\ntwo = "src"\n[census]\nexclude = ["src/b.rs"]\n')
+    plain = save(repo, "plain.json")
+    ruled = save(repo, "ruled.json", "--case", str(case))
+    done = run("census", "series", "HEAD", plain, "HEAD~1", ruled, cwd=repo)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"exclude is nothing in {plain} and src/b.rs in {ruled}" in done.stderr
+    case.write_text('[components]\ntwo = "src"\none = "src/a.c"\n[census]\nexclude = ["src/b.rs"]\n')
+    turned = save(repo, "turned.json", "--case", str(case))
+    assert "the order of components is one, two" in run("census", "series", ruled, turned, cwd=repo).stderr
+    done = run("census", "series", plain, "HEAD", "--headers", "c++", cwd=repo)
+    assert "headers is auto in" in done.stderr
+    rows = json.loads(run("census", "series", "HEAD~1", ruled, "--format", "json", cwd=repo).stdout)["results"]
+    assert [(row["release"], row["language"], row["files"]) for row in rows] == [
+        ("HEAD~1", "C", 1),
+        (ruled, "C", 1),
+        (ruled, "Rust", 1),
+    ]
+
+
+def test_the_largest_size_of_a_file_is_that_of_the_saved_census(repo: Path) -> None:
+    saved = save(repo, "a.json", "--max-file-bytes", "50")
+    done = run("census", "diff", saved, ".", "--format", "json", cwd=repo)
     assert json.loads(done.stdout)["results"] == []
-
-
-def test_trees_whose_own_rules_differ_are_named(repo: Path) -> None:
-    (repo.parent / "other").mkdir()
-    (repo.parent / "other/a.c").write_text(C)
-    (repo.parent / "other/preventable.toml").write_text('[census]\ncomponents_from = "other"\n')
-    done = run("census", "diff", ".", "../other", cwd=repo)
-    assert "components_from is directories before and other after" in done.stderr
+    assert "larger than 50 bytes" in done.stderr
 
 
 def test_series_shows_each_release(repo: Path) -> None:

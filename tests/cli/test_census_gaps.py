@@ -120,10 +120,19 @@ def test_the_last_of_two_members_with_one_path_counts_and_is_named(tmp_path: Pat
     assert [n["path"] for n in answer["not_counted"]] == ["a.c"]
 
 
-def test_a_difference_names_a_new_submodule(repo: Path) -> None:
+def test_a_difference_names_a_submodule_or_a_link_that_came_or_went(repo: Path) -> None:
     git(repo, "init", "-q", "sub")
     git(repo / "sub", "commit", "-qm", "empty", "--allow-empty")
-    git(repo, "add", "sub")
+    (repo / "link.c").symlink_to("top.c")
+    git(repo, "add", "sub", "link.c")
     git(repo, "commit", "-qm", "sub")
+    named = [
+        {"path": "link.c", "reason": "symbolic link"},
+        {"path": "sub", "reason": "submodule or nested repository"},
+    ]
     done = run("diff", f"{repo}@HEAD~1", f"{repo}@HEAD", "--format", "json")
-    assert json.loads(done.stdout)["not_counted"] == [{"path": "sub", "reason": "submodule or nested repository"}]
+    assert json.loads(done.stdout)["not_counted"] == named
+    git(repo, "rm", "-q", "--cached", "sub", "link.c")
+    git(repo, "commit", "-qm", "no sub")
+    done = run("diff", f"{repo}@HEAD~1", f"{repo}@HEAD", "--format", "json")
+    assert json.loads(done.stdout)["not_counted"] == named

@@ -85,6 +85,11 @@ _components_option = click.option(
     type=click.Choice(["directories", "maintainers", "cargo", "other"]),
     help="How paths that [components] does not name are mapped.",
 )
+_size_or_saved_option = click.option(
+    "--max-file-bytes",
+    type=click.IntRange(min=1),
+    help=f"Larger files are named but not counted; by default as in a saved census, else {DEFAULT_MAX_FILE_BYTES}.",
+)
 _size_option = click.option(
     "--max-file-bytes",
     type=click.IntRange(min=1),
@@ -119,19 +124,13 @@ def count(
 ) -> None:
     """Count a directory, an archive or a git revision."""
     case = _case(case_path)
-    counted_by: list[CensusSection] = []
-
-    def adjust(section: CensusSection) -> CensusSection:
-        counted_by.append(_adjusted(section, headers, components_from))
-        return counted_by[-1]
-
     census = take_census(
         open_source(what, max_file_bytes),
         case,
         coupling=coupling,
         keep_files=files,
         workers=workers,
-        adjust=adjust,
+        adjust=lambda own: msgspec.structs.replace(own, census=_adjusted(own.census, headers, components_from)),
     )
     _warn(census, quiet=quiet)
     rows = _plain(census.rows)
@@ -145,7 +144,6 @@ def count(
     else:
         more = {n: _plain(getattr(census, n)) for n in Census.__struct_fields__ if n not in ("rows", "source")}
         more["header_rule"] = HEADER_RULES[census.headers]
-        more["census_rules"] = _plain(counted_by[-1])
         more["case"] = case.digest if case is not None else ""
         for optional in ("coupling", "files"):
             if more[optional] is None:
@@ -168,7 +166,7 @@ def count(
 @_case_option
 @_headers_option
 @_components_option
-@_size_option
+@_size_or_saved_option
 @output.format_option()
 @output.quiet_option()
 def diff(
@@ -177,14 +175,15 @@ def diff(
     case_path: Path | None,
     headers: str | None,
     components_from: str | None,
-    max_file_bytes: int,
+    max_file_bytes: int | None,
     fmt: str,
     quiet: bool,
 ) -> None:
     """What changed from A to B, each as WHAT above or a saved JSON census.
 
     Between two revisions of one repository only the files that differ are read. The other side of a saved census is
-    counted as that was; exit status 2 where this cannot be.
+    counted as that was; exit status 2 where it cannot be. Of trees, each goes by its own case file unless --case is
+    given, and a warning names each setting in which they differ.
 
     \b
     Example: preventable census diff .@v1.0 .@HEAD
@@ -197,8 +196,7 @@ def diff(
         adjust=lambda section: _adjusted(section, headers, components_from),
     )
     if not quiet:
-        for warning in result.warnings:
-            click.echo(f"preventable: warning: {_display(warning)}", err=True)
+        _say_warnings(result.warnings)
         _say_not_counted(result.not_counted)
     output.write_rows(
         _plain(result.rows),
@@ -219,7 +217,7 @@ def diff(
 @_case_option
 @_headers_option
 @_components_option
-@_size_option
+@_size_or_saved_option
 @output.format_option()
 @output.quiet_option()
 def series(
@@ -227,36 +225,33 @@ def series(
     case_path: Path | None,
     headers: str | None,
     components_from: str | None,
-    max_file_bytes: int,
+    max_file_bytes: int | None,
     fmt: str,
     quiet: bool,
 ) -> None:
     """Languages over several releases, the oldest first; each as WHAT above or a saved JSON census.
 
+    Beside saved ones all are counted as these were; exit status 2 where they cannot be. A warning names each setting
+    in which the own case files of trees differ.
+
     \b
     Example: preventable census series .@v1.0 .@v2.0 .@HEAD
     """
     with Progress("releases", len(what), quiet=quiet) as progress:
-        rows: list[dict[str, Any]] = []
-        inputs: list[Any] = []
-        not_counted: list[dict[str, str]] = []
-        for tree in what:
-            more_rows, more_inputs, left_out = census_series(
-                [tree],
-                _case(case_path),
-                max_file_bytes=max_file_bytes,
-                adjust=lambda section: _adjusted(section, headers, components_from),
-            )
-            rows += more_rows
-            inputs += more_inputs
-            not_counted += left_out
-            progress.advance()
-    left = [NotCounted(f"{item['release']}: {item['path']}", item["reason"]) for item in not_counted]
+        result = census_series(
+            what,
+            _case(case_path),
+            max_file_bytes=max_file_bytes,
+            adjust=lambda section: _adjusted(section, headers, components_from),
+            advance=progress.advance,
+        )
+    left = [NotCounted(f"{item['release']}: {item['path']}", item["reason"]) for item in result.not_counted]
     if not quiet:
+        _say_warnings(result.warnings)
         _say_not_counted(left)
     output.write_rows(
-        _plain(rows), fmt, kind="census_series", columns=SERIES_COLUMNS, inputs=_plain(inputs),
-        counter=counter_name(), not_counted=_plain(not_counted),
+        _plain(result.rows), fmt, kind="census_series", columns=SERIES_COLUMNS, inputs=_plain(result.inputs),
+        counter=counter_name(), not_counted=_plain(result.not_counted), warnings=_plain(result.warnings),
     )  # fmt: skip
     _exit(is_partial(left))
 
@@ -277,8 +272,7 @@ def _adjusted(section: CensusSection, headers: str | None, components_from: str 
 def _warn(census: Census, *, quiet: bool) -> None:
     if quiet:
         return
-    for warning in census.warnings:
-        click.echo(f"preventable: warning: {_display(warning)}", err=True)
+    _say_warnings(census.warnings)
     _say_not_counted(census.not_counted)
     if census.indeterminate:
         shown = ", ".join(f"{i.path}: {i.reason}" for i in census.indeterminate[:_SHOWN])
@@ -286,6 +280,11 @@ def _warn(census: Census, *, quiet: bool) -> None:
             f"preventable: unsafe code unknown in {len(census.indeterminate):,} Rust files: {_display(shown)}",
             err=True,
         )
+
+
+def _say_warnings(warnings: Sequence[str]) -> None:
+    for warning in warnings:
+        click.echo(f"preventable: warning: {_display(warning)}", err=True)
 
 
 def _say_not_counted(items: Sequence[NotCounted]) -> None:

@@ -64,7 +64,10 @@ class CensusCase(msgspec.Struct, frozen=True):
     census: CensusSection = CensusSection()
     components: Components = msgspec.field(default_factory=dict)
     file: str | None = None
+    """Where ``[census]`` was read, for messages."""
     digest: str | None = None
+    components_file: str | None = None
+    """Where ``[components]`` was read, for messages."""
 
     @classmethod
     def of(cls, case: CaseFile | None) -> CensusCase:
@@ -76,16 +79,23 @@ class CensusCase(msgspec.Struct, frozen=True):
             case.decode("components", Components) or {},
             case.file,
             case.digest,
+            case.file,
         )
 
     def globs(self) -> list[str]:
         """Every glob in it, for warnings about those that match nothing."""
-        census = self.census
-        globs = [*census.code, *census.vendored, *census.generated, *census.test, *census.exclude]
-        globs += [*census.c_headers, *census.cpp_headers]
-        for value in self.components.values():
-            globs += [value] if isinstance(value, str) else value
-        return globs
+        return [*census_globs(self.census), *component_globs(self.components)]
+
+
+def census_globs(census: CensusSection) -> list[str]:
+    """Every glob of a ``[census]`` section."""
+    globs = (*census.code, *census.vendored, *census.generated, *census.test, *census.exclude)
+    return [*globs, *census.c_headers, *census.cpp_headers]
+
+
+def component_globs(components: Components) -> list[str]:
+    """Every glob of a ``[components]`` section."""
+    return [glob for value in components.values() for glob in ([value] if isinstance(value, str) else value)]
 
 
 class CensusRow(msgspec.Struct, frozen=True):
@@ -159,6 +169,12 @@ class Census(msgspec.Struct, frozen=True):
     rules: list[RuleCount]
     headers: HeaderRule
     components_from: str
+    census_rules: CensusSection
+    """The ``[census]`` section by which it was counted, with the options of the command line."""
+    component_rules: Components
+    """The ``[components]`` section by which it was counted."""
+    max_file_bytes: int
+    """Larger files were not counted."""
     project: str | None
     not_counted: list[NotCounted]
     indeterminate: list[Indeterminate]
@@ -356,7 +372,7 @@ def take_census(
     coupling: bool = False,
     keep_files: bool = False,
     workers: int | None = None,
-    adjust: Callable[[CensusSection], CensusSection] | None = None,
+    adjust: Callable[[CensusCase], CensusCase] | None = None,
 ) -> Census:
     """Count a whole tree.
 
@@ -366,7 +382,7 @@ def take_census(
         coupling: also includes, exports and bindings per component.
         keep_files: also one row per file, with the rule that decided its bucket.
         workers: processes; by default the number of cores.
-        adjust: changes to the ``[census]`` section, for command-line options.
+        adjust: changes to what the case file says, for command-line options; called once, with the rules of the tree.
     Raises:
         CaseError: the case file is wrong.
         InputError: nothing could be counted.
@@ -397,6 +413,9 @@ def take_census(
         rules=[RuleCount(b, r, n) for (b, r), n in sorted(by_rule.items())],
         headers=rules.census.headers,
         components_from=rules.census.components_from,
+        census_rules=rules.census,
+        component_rules=rules.components,
+        max_file_bytes=source.max_file_bytes,
         project=placer.project.name if placer.project else None,
         not_counted=sorted(({n.path: n for n in not_counted}).values(), key=lambda n: n.path),
         indeterminate=[
@@ -412,10 +431,14 @@ def take_census(
 
 
 def glob_warnings(rules: CensusCase, paths: Sequence[str]) -> list[str]:
-    """A sentence for each glob of the case file that matches none of the paths, with the nearest path."""
+    """A sentence for each glob that matches none of the paths: the file it stands in, and the nearest path."""
+    globs: dict[str, list[str]] = defaultdict(list)
+    globs[rules.file or "[census]"] += census_globs(rules.census)
+    globs[rules.components_file or "[components]"] += component_globs(rules.components)
     return [
-        f"{rules.file}: the glob {glob} matches nothing" + (f" (nearest: {near})" if near else "")
-        for glob, near in unmatched(rules.globs(), paths)
+        f"{file}: the glob {glob} matches nothing" + (f" (nearest: {near})" if near else "")
+        for file, of_file in globs.items()
+        for glob, near in unmatched(of_file, paths)
     ]
 
 
@@ -427,7 +450,7 @@ def is_partial(not_counted: Iterable[NotCounted]) -> bool:
 class _Placing:
     """Places files as they are measured."""
 
-    def __init__(self, case: CaseFile | None, adjust: Callable[[CensusSection], CensusSection] | None) -> None:
+    def __init__(self, case: CaseFile | None, adjust: Callable[[CensusCase], CensusCase] | None) -> None:
         self._case = case
         self._adjust = adjust
         self.rules = CensusCase()
@@ -441,7 +464,7 @@ class _Placing:
         if self.placer is None:
             self.rules = CensusCase.of(self._case or case_in(measured.kept))
             if self._adjust is not None:
-                self.rules = msgspec.structs.replace(self.rules, census=self._adjust(self.rules.census))
+                self.rules = self._adjust(self.rules)
             self.placer = Placer(self.rules, measured.paths, measured.kept)
         placer = self.placer
         for fact in facts:

@@ -82,6 +82,11 @@ def measure_change(
     )
 
 
+def not_a_file(mode: str | None) -> str:
+    """What one of ``NOT_FILES`` is, as the reason why it is not counted."""
+    return "symbolic link" if mode == _LINK else "submodule or nested repository"
+
+
 def _kept(repository: Repository, commit: str, paths: list[str]) -> dict[str, bytes]:
     wanted = [p for p in paths if (p in KEEP_PATHS or p.rpartition("/")[2] in KEEP_NAMES) and "\n" not in p]
     names = [f"{commit}:{path}" for path in wanted]
@@ -104,8 +109,7 @@ def _new_contents(
         if change.new_path is None:
             continue
         if change.new_mode in NOT_FILES:
-            kind = "symbolic link" if change.new_mode == _LINK else "submodule or nested repository"
-            not_counted.append(NotCounted(change.new_path, kind))
+            not_counted.append(NotCounted(change.new_path, not_a_file(change.new_mode)))
         elif change.new_oid is not None:
             stored.append((change.new_path, change.new_oid))
         else:

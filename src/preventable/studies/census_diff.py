@@ -6,39 +6,29 @@ Rust file among those that changed), never zero.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from preventable.code.census import (
-    Census,
     CensusCase,
     CensusRow,
-    CensusSection,
     Placer,
     add_up,
     case_in,
     glob_warnings,
     header_language,
     is_partial,
-    take_census,
 )
-from preventable.code.changed import ChangedTree, Side, measure_change
+from preventable.code.changed import NOT_FILES, ChangedTree, Side, measure_change, not_a_file
 from preventable.code.counting import LineCounts
 from preventable.code.measure import FileFacts
-from preventable.code.trees import (
-    DEFAULT_MAX_FILE_BYTES,
-    NotCounted,
-    RevisionSource,
-    Source,
-    SourceInput,
-    open_source,
-)
-from preventable.errors import FormatError, InputError, UsageError
+from preventable.code.trees import NotCounted, RevisionSource, SourceInput, open_source
+from preventable.errors import InputError
 from preventable.readers.case_file import CaseFile
-from preventable.records import METHOD_VERSION
+from preventable.studies.census_manner import Adjust, OneManner, load_census
 
 COUNTS: tuple[str, ...] = tuple(
     name for name in CensusRow.__struct_fields__ if name not in ("component", "language", "bucket")
@@ -49,46 +39,6 @@ DIFF_COLUMNS: tuple[str, ...] = (
     "bucket",
     *(f"{name}_delta" for name in COUNTS[:11]),
 )
-
-Adjust = Callable[[CensusSection], CensusSection]
-Key = tuple[str, str, str]
-
-
-class Manner(msgspec.Struct, frozen=True):
-    """How a saved census was counted; None: an earlier release did not write it down."""
-
-    file: str
-    method_version: str | None
-    components_from: str | None
-    headers: str | None
-    census_rules: CensusSection | None
-    """The ``[census]`` section with the options of the command line."""
-    case: str | None
-    """Digest of the case file that was given, ``""`` where each tree's own counted."""
-
-    def section(self, other: CensusSection) -> CensusSection:
-        """The section for another tree, so that it is counted in this manner."""
-        if self.census_rules is not None:
-            return self.census_rules
-        known = {"components_from": self.components_from, "headers": self.headers}
-        changes = msgspec.to_builtins(other) | {name: value for name, value in known.items() if value is not None}
-        return msgspec.convert(changes, CensusSection)
-
-    def require(self, name: str, mine: object, other: object, where: str, hint: str) -> None:
-        """Raise UsageError unless two values agree; those that nobody wrote down are let pass."""
-        if mine is not None and other is not None and mine != other:
-            raise UsageError(
-                f"The sides are not counted alike: {name} is {_shown(mine)} in {self.file} and {_shown(other)} {where}",
-                file=self.file, field=name, hint=hint,
-            )  # fmt: skip
-
-
-class SavedCensus(msgspec.Struct, frozen=True):
-    """A census saved as JSON."""
-
-    rows: list[CensusRow]
-    source: SourceInput
-    manner: Manner
 
 
 class FileDelta(msgspec.Struct, frozen=True):
@@ -122,7 +72,7 @@ def diff_census(
     b: str,
     case: CaseFile | None = None,
     *,
-    max_file_bytes: int = DEFAULT_MAX_FILE_BYTES,
+    max_file_bytes: int | None = None,
     adjust: Adjust | None = None,
 ) -> CensusDiff:
     """Compare two trees, each a directory, an archive, a revision or a saved JSON census.
@@ -130,44 +80,36 @@ def diff_census(
     Args:
         a: before.
         b: after.
-        case: the case file for both; by default each tree's own.
+        case: the case file for both; by default that of a saved census, else each tree's own.
+        max_file_bytes: larger files are named but not counted; by default as in a saved census, else 64 MiB.
         adjust: changes to the ``[census]`` section, for command-line options.
     Raises:
         InputError: one of them is not there.
         FormatError: a JSON file is no census.
-        UsageError: a saved census was counted in a manner that the other side is not, or cannot be, counted in.
+        UsageError: a saved census and the other side are not, or cannot be, counted in one manner.
     """
     saved = [load_census(what) for what in (a, b)]
-    manners = [known.manner for known in saved if known is not None]
-    if len(manners) == 2:
-        _require_alike(*manners)
-    elif manners:
-        adjust = _in_manner(manners[0], case, adjust)
-    sources = [None if known else open_source(what, max_file_bytes) for what, known in zip((a, b), saved, strict=True)]
+    manner = OneManner(saved, case, adjust, max_file_bytes)
+    limit = manner.max_file_bytes
+    sources = [None if known else open_source(what, limit) for what, known in zip((a, b), saved, strict=True)]
     first, second = sources
     if isinstance(first, RevisionSource) and isinstance(second, RevisionSource) and _same(first, second):
-        return _diff_revisions(first, second, case, max_file_bytes, adjust)
+        return _diff_revisions((first, second), (a, b), case, manner)
     inputs: list[SourceInput] = []
     rows: list[list[CensusRow]] = []
     not_counted: list[NotCounted] = []
     warnings: list[str] = []
-    counted: list[Census] = []
-    for known, source in zip(saved, sources, strict=True):
+    for what, known, source in zip((a, b), saved, sources, strict=True):
         if known is not None:
             rows.append(known.rows)
             inputs.append(known.source)
         elif source is not None:
-            census = _counted(source, case, adjust, manners)
-            counted.append(census)
+            census = manner.count(source, what)
             rows.append(census.rows)
             inputs.append(census.source)
             not_counted += census.not_counted
             warnings += [w for w in census.warnings if w not in warnings]
-    if len(counted) == 2:
-        warnings += _unlike(
-            (counted[0].components_from, counted[0].headers), (counted[1].components_from, counted[1].headers)
-        )
-    return CensusDiff(diff_rows(rows[0], rows[1]), inputs, None, not_counted, warnings)
+    return CensusDiff(diff_rows(rows[0], rows[1]), inputs, None, not_counted, [*warnings, *manner.warnings()])
 
 
 def diff_rows(before: list[CensusRow], after: list[CensusRow]) -> list[dict[str, Any]]:
@@ -196,18 +138,29 @@ def _delta(left: CensusRow | None, right: CensusRow | None, name: str) -> int | 
 
 
 def _diff_revisions(
-    first: RevisionSource, second: RevisionSource, case: CaseFile | None, limit: int, adjust: Adjust | None
+    sources: tuple[RevisionSource, RevisionSource], names: tuple[str, str], case: CaseFile | None, manner: OneManner
 ) -> CensusDiff:
+    first, second = sources
+    limit = manner.max_file_bytes
     tree = measure_change(first.repository, first.commit, second.commit, max_file_bytes=limit)
-    rules = [_rules_of(side, case, adjust) for side in (tree.before, tree.after)]
-    placers = [Placer(r, side.paths, side.kept) for r, side in zip(rules, (tree.before, tree.after), strict=True)]
+    sides = (tree.before, tree.after)
+    rules = [
+        manner.rules(CensusCase.of(case or case_in(side.kept)), name) for side, name in zip(sides, names, strict=True)
+    ]
+    placers = [Placer(r, side.paths, side.kept) for r, side in zip(rules, sides, strict=True)]
     unread = [
         NotCounted(fact.path, fact.reason or "not counted")
-        for side in (tree.before, tree.after)
+        for side in sides
         for fact in side.facts.values()
         if fact.counts is None
     ]
-    not_counted = sorted({(n.path, n.reason): n for n in [*tree.not_counted, *unread]}.values(), key=lambda n: n.path)
+    # What is no file any more had no lines before: they are as unknown as those of one that is new.
+    gone = [
+        NotCounted(change.old_path, not_a_file(change.old_mode))
+        for change in tree.changes
+        if change.old_path is not None and change.old_mode in NOT_FILES
+    ]
+    not_counted = _distinct([*tree.not_counted, *unread, *gone])
     files = []
     for change in tree.changes:
         old = tree.before.facts.get(change.old_path or "")
@@ -222,94 +175,26 @@ def _diff_revisions(
             )
         )
     inputs = [first.provenance(), second.provenance()]
-    unlike = _unlike(*((r.census.components_from, r.census.headers) for r in rules))
     moved = _moved(tree, rules, placers)
     if moved is not None:
         # Files that did not change are counted elsewhere now: what changed is not the whole difference.
-        rows, more_not_counted, warnings = _in_full((first, second), case, adjust)
+        rows, more_not_counted, warnings = _in_full(sources, names, manner)
         note = f"counted in full: the change places {moved} elsewhere, which itself did not change"
         inputs = [msgspec.structs.replace(source, note=note) for source in inputs]
-        not_counted = sorted(
-            {(n.path, n.reason): n for n in [*not_counted, *more_not_counted]}.values(), key=lambda n: n.path
-        )
-        return CensusDiff(rows, inputs, files, not_counted, [*warnings, *unlike])
-    before, after = (_rows_of(side, p) for side, p in zip((tree.before, tree.after), placers, strict=True))
+        not_counted = _distinct([*not_counted, *more_not_counted])
+        return CensusDiff(rows, inputs, files, not_counted, [*warnings, *manner.warnings()])
+    before, after = (_rows_of(side, p) for side, p in zip(sides, placers, strict=True))
     warnings = [
         warning
-        for r, side, p in zip(rules, (tree.before, tree.after), placers, strict=True)
+        for r, side, p in zip(rules, sides, placers, strict=True)
         for warning in (*glob_warnings(r, side.paths), *p.warnings)
     ]
-    return CensusDiff(diff_rows(before, after), inputs, files, not_counted, [*dict.fromkeys(warnings), *unlike])
+    warnings = [*dict.fromkeys(warnings), *manner.warnings()]
+    return CensusDiff(diff_rows(before, after), inputs, files, not_counted, warnings)
 
 
-def _require_alike(first: Manner, second: Manner) -> None:
-    """Raise UsageError unless two saved censuses were counted in one manner."""
-    where, hint = f"in {second.file}", "Take one of them again in the manner of the other"
-    first.require("method_version", first.method_version, second.method_version, where, hint)
-    first.require("components_from", first.components_from, second.components_from, where, hint)
-    first.require("headers", first.headers, second.headers, where, hint)
-    first.require("case", first.case, second.case, where, hint)
-    if first.census_rules is not None and second.census_rules is not None:
-        _require_section(first, second.census_rules, where, hint)
-
-
-def _in_manner(manner: Manner, case: CaseFile | None, adjust: Adjust | None) -> Adjust:
-    """Count the other side as a saved census was counted.
-
-    Raises:
-        UsageError: the options or the case file ask for another manner.
-    """
-    version = f"Take {manner.file} again with this release"
-    manner.require("method_version", manner.method_version, METHOD_VERSION, "for the other side", version)
-    given = case.digest if case is not None else ""
-    hint = "Give the same --case for both, or take the saved census again"
-    manner.require("case", manner.case, given, "for the other side", hint)
-    if adjust is not None:
-        saved = manner.section(CensusSection())
-        hint = "Leave the option out, so that the other side is counted as the saved one, or take the saved one again"
-        _require_section(manner, adjust(saved), "for the other side", hint)
-    return manner.section
-
-
-def _require_section(manner: Manner, other: CensusSection, where: str, hint: str) -> None:
-    mine = manner.section(CensusSection())
-    for name in CensusSection.__struct_fields__:
-        manner.require(name, getattr(mine, name), getattr(other, name), where, hint)
-
-
-def _counted(source: Source, case: CaseFile | None, adjust: Adjust | None, manners: Sequence[Manner]) -> Census:
-    try:
-        return take_census(source, case, adjust=adjust)
-    except InputError as error:
-        if not manners or error.field != "census.components_from":
-            raise
-        where = source.provenance().location
-        raise UsageError(
-            f"{where} cannot be counted as {manners[0].file} was: {error.what}", file=manners[0].file,
-            field="components_from", hint="Take the saved census again with --components-from directories",
-        ) from error  # fmt: skip
-
-
-def _unlike(first: tuple[str, str], second: tuple[str, str]) -> list[str]:
-    """A sentence for each rule that each tree's own case file sets otherwise."""
-    return [
-        f"{name} is {before} before and {after} after: rows differ by that too; --{option} sets one for both"
-        for name, option, before, after in zip(
-            ("components_from", "headers"), ("components-from", "headers"), first, second, strict=True
-        )
-        if before != after
-    ]
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, tuple):
-        return ", ".join(map(str, value)) or "nothing"
-    return str(value) or "each tree's own"
-
-
-def _rules_of(side: Side, case: CaseFile | None, adjust: Adjust | None) -> CensusCase:
-    rules = CensusCase.of(case or case_in(side.kept))
-    return rules if adjust is None else msgspec.structs.replace(rules, census=adjust(rules.census))
+def _distinct(items: Iterable[NotCounted]) -> list[NotCounted]:
+    return sorted({(n.path, n.reason): n for n in items}.values(), key=lambda n: n.path)
 
 
 def _rows_of(side: Side, placer: Placer) -> list[CensusRow]:
@@ -319,14 +204,14 @@ def _rows_of(side: Side, placer: Placer) -> list[CensusRow]:
 
 
 def _in_full(
-    sources: tuple[RevisionSource, RevisionSource], case: CaseFile | None, adjust: Adjust | None
+    sources: tuple[RevisionSource, RevisionSource], names: tuple[str, str], manner: OneManner
 ) -> tuple[list[dict[str, Any]], list[NotCounted], list[str]]:
     rows: list[list[CensusRow]] = []
     not_counted: list[NotCounted] = []
     warnings: list[str] = []
-    for source in sources:
+    for source, name in zip(sources, names, strict=True):
         try:
-            census = take_census(source, case, adjust=adjust)
+            census = manner.count(source, name)
         except InputError:  # nothing in it is counted; the rules themselves were read before
             rows.append([])
             continue
@@ -362,7 +247,7 @@ def _deciders(side: Side, rules: CensusCase, placer: Placer) -> tuple[object, ..
     files = {path: data for path, data in side.kept.items() if path.rpartition("/")[2] in names}
     if rules.census.components_from == "maintainers":
         files["MAINTAINERS"] = side.kept.get("MAINTAINERS", b"")
-    return rules.census, rules.components, placer.project, files
+    return rules.census, list(rules.components.items()), placer.project, files
 
 
 def _places(placer: Placer, path: str) -> tuple[object, ...] | None:
@@ -381,32 +266,3 @@ def _same(first: RevisionSource, second: RevisionSource) -> bool:
         Path(s.repository.text("rev-parse", "--path-format=absolute", "--git-common-dir")) for s in (first, second)
     }
     return len(places) == 1
-
-
-def load_census(what: str) -> SavedCensus | None:
-    """A census saved as JSON, if that is what the file is."""
-    path = Path(what)
-    if path.suffix != ".json" or not path.is_file():
-        return None
-    try:
-        document = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
-    except msgspec.DecodeError as error:
-        raise FormatError(
-            f"The file is not JSON: {error}", file=what, hint="Save one with census --format json"
-        ) from error
-    if document.get("kind") != "census":
-        raise FormatError("The file is no census", file=what, field="kind", hint="Save one with census --format json")
-    field = "results"
-    try:
-        rows = msgspec.convert(document.get("results"), list[CensusRow])
-        field = "census_rules"
-        manner = msgspec.convert(dict.fromkeys(Manner.__struct_fields__) | document | {"file": what}, Manner)
-    except msgspec.ValidationError as error:
-        raise InputError(f"The census is damaged: {error}", file=what, field=field, hint="Take it again") from error
-    return SavedCensus(rows, SourceInput("result", what, note=_origin(document)), manner)
-
-
-def _origin(document: Mapping[str, Any]) -> str | None:
-    inputs = document.get("inputs")
-    first = inputs[0] if isinstance(inputs, list) and inputs else None
-    return str(first.get("commit") or first.get("location")) if isinstance(first, dict) else None

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from preventable.code.census import CensusRow, CensusSection, take_census
-from preventable.code.trees import DEFAULT_MAX_FILE_BYTES, SourceInput, open_source
+import msgspec
+
+from preventable.code.census import CensusRow
+from preventable.code.trees import SourceInput, open_source
 from preventable.readers.case_file import CaseFile
-from preventable.studies.census_diff import load_census
+from preventable.studies.census_manner import Adjust, OneManner, load_census
 
 SERIES_COLUMNS: tuple[str, ...] = (
     "release",
@@ -25,35 +27,55 @@ SERIES_COLUMNS: tuple[str, ...] = (
 )
 
 
+class CensusSeries(msgspec.Struct, frozen=True):
+    """Censuses of several releases."""
+
+    rows: list[dict[str, Any]]
+    """One per release, language and bucket, in the order the releases were given."""
+    inputs: list[SourceInput]
+    not_counted: list[dict[str, str]]
+    """``release, path, reason``."""
+    warnings: list[str]
+
+
 def census_series(
     trees: Sequence[str],
     case: CaseFile | None = None,
     *,
-    max_file_bytes: int = DEFAULT_MAX_FILE_BYTES,
-    adjust: Callable[[CensusSection], CensusSection] | None = None,
-) -> tuple[list[dict[str, Any]], list[SourceInput], list[dict[str, str]]]:
-    """Rows per release, language and bucket, in the order the releases are given.
+    max_file_bytes: int | None = None,
+    adjust: Adjust | None = None,
+    advance: Callable[[], None] | None = None,
+) -> CensusSeries:
+    """Count several releases, or read what was counted.
 
     Args:
         trees: directories, archives, revisions or saved JSON censuses, the oldest first.
-        case: the case file for all; by default each tree's own.
-    Returns:
-        tuple: rows, what was read, and what of each release was not counted (``release, path, reason``).
+        case: the case file for all; by default that of the saved censuses, else each tree's own.
+        max_file_bytes: larger files are named but not counted; by default as in the saved censuses, else 64 MiB.
+        adjust: changes to the ``[census]`` section, for command-line options.
+        advance: called after each release.
+    Raises:
+        UsageError: a saved census and another release are not, or cannot be, counted in one manner.
     """
     rows: list[dict[str, Any]] = []
     inputs: list[SourceInput] = []
     not_counted: list[dict[str, str]] = []
-    for what in trees:
-        saved = load_census(what)
-        if saved is not None:
-            known = (saved.rows, saved.source)
+    warnings: list[str] = []
+    saved = [load_census(what) for what in trees]
+    manner = OneManner(saved, case, adjust, max_file_bytes)
+    for what, known in zip(trees, saved, strict=True):
+        if known is not None:
+            rows += by_language(known.rows, what)
+            inputs.append(known.source)
         else:
-            census = take_census(open_source(what, max_file_bytes), case, adjust=adjust)
-            known = (census.rows, census.source)
+            census = manner.count(open_source(what, manner.max_file_bytes), what)
+            rows += by_language(census.rows, what)
+            inputs.append(census.source)
             not_counted += [{"release": what, "path": n.path, "reason": n.reason} for n in census.not_counted]
-        rows += by_language(known[0], what)
-        inputs.append(known[1])
-    return rows, inputs, not_counted
+            warnings += census.warnings
+        if advance is not None:
+            advance()
+    return CensusSeries(rows, inputs, not_counted, [*dict.fromkeys(warnings), *manner.warnings()])
 
 
 def by_language(rows: Sequence[CensusRow], release: str) -> list[dict[str, Any]]:

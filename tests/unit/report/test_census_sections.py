@@ -36,7 +36,7 @@ def test_the_census_section_states_numbers_and_what_is_unknown(tmp_path: Path) -
 
 def test_the_series_section_compares_first_and_last(tmp_path: Path) -> None:
     envelope(tmp_path)
-    rows, _, _ = take_series([str(tmp_path), str(tmp_path)])
+    rows = take_series([str(tmp_path), str(tmp_path)]).rows
     section = census_series.section({"results": rows})
     assert section.sentences[0].startswith("C went from 1 lines of code in ")
 
