@@ -1,4 +1,7 @@
-"""Writes the generated pages: docs/commands.md and docs/schema. ``--check`` only tells whether they are current."""
+"""Writes the generated pages: docs/commands.md, docs/schema and the codebook that is installed with the package.
+
+``--check`` only tells whether they are current.
+"""
 
 from __future__ import annotations
 
@@ -47,6 +50,7 @@ def main() -> int:
     stale = []
     pages = {"commands.md": command_reference().encode()}
     pages |= {f"schema/{name}": data for name, data in schema_documents().items()}
+    pages["../src/preventable/data/codebook.md"] = (DOCS / "codebook.md").read_bytes()
     for name, data in pages.items():
         path = DOCS / name
         if not path.exists() or path.read_bytes() != data:

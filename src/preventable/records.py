@@ -159,3 +159,6 @@ class ReadReport(msgspec.Struct, frozen=True):
     rows: tuple[FailedRow, ...] = ()
     warnings: tuple[FailedRow, ...] = ()
     """Records that were read although a field was unusable: the field became unknown."""
+    joined: int = 0
+    """Of those read, how many are one vulnerability with a record of an earlier location, by an alias or in another
+    format: they add what it lacks, and the two count once."""

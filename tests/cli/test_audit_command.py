@@ -58,6 +58,27 @@ def test_draw_read_status_merge(feed: Path, tmp_path: Path) -> None:
     assert result["results"]["reader_kinds"] == ["human"]
 
 
+def test_two_people_with_two_spreadsheets(feed: Path, tmp_path: Path, cli: Cli) -> None:
+    out, table = tmp_path / "audit", tmp_path / "audit.csv"
+    drawn = cli("audit", "draw", feed, "--size", "10", "--seed", "1", "--out", out)
+    assert "the rules in codebook.md" in drawn.err
+    rules = (out / "codebook.md").read_text(encoding="utf-8")
+    assert "## Order of precedence" in rules
+    for name, line in (("a", ";Temporal ;TRUE;"), ("b", ";TEMPORAL;FALSE;")):
+        path = out / f"reading-{name}.csv"
+        text = path.read_text(encoding="utf-8").replace(",,,", line).replace(",", ";").replace("\n", "\r\n")
+        path.write_bytes(text.encode("utf-8-sig"))
+    assert cli("audit", "status", out).status == 0
+    assert cli("audit", "merge", out, "--reader-kind", "human", "--out", table).status == 0
+    rows = list(csv.DictReader(table.read_text(encoding="utf-8").splitlines()))
+    assert {(r["final"], r["ambiguous"]) for r in rows} == {("temporal", "yes")}
+    path = out / "reading-a.csv"
+    path.write_bytes(path.read_bytes().replace(b"Temporal ", b"Tempral"))
+    done = cli("audit", "merge", out, "--reader-kind", "human", "--out", table)
+    assert done.status == 3
+    assert "no class 'Tempral', did you mean temporal?" in done.err
+
+
 def test_disagreements_wait_to_be_settled(feed: Path, tmp_path: Path) -> None:
     out, table = tmp_path / "audit", tmp_path / "audit.csv"
     run("audit", "draw", feed, "--size", "4", "--seed", "1", "--out", out, "-q")

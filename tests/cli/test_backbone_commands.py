@@ -423,8 +423,26 @@ def test_two_feeds_of_one_format_are_merged_by_alias(cli: Cli, tmp_path: Path) -
         rows = json.loads(cli("share", *words, "--format", "json", "--period", "all", "--quiet").out)["results"]
         return int(rows[0]["total"])
 
+    both = [w for f in ("GHSA.jsonl", "RUST.jsonl") for w in ("-a", tmp_path / f)]
+    found = cli("share", *both, "--format", "json")
+    assert [(i["read"], i["duplicate"], i["joined"]) for i in json.loads(found.out)["inputs"]] == [(1, 0, 0), (2, 0, 2)]
+    assert "RUST.jsonl: 2 of its records are one with an earlier location's, by an alias" in found.err
     assert total("RUST.jsonl") == 2, "within one feed two records stay two"
     assert total("GHSA.jsonl", "RUST.jsonl") == total("RUST.jsonl", "GHSA.jsonl") - 1 == 1
+
+
+def test_what_the_embedded_facts_were_made_without_is_counted_and_alarms_nobody(cli: Cli, tmp_path: Path) -> None:
+    """Five early releases have no date: news to who gave such a file, not to who gave none."""
+    for command in ("share", "compare"):
+        found = cli(command, "--format", "json")
+        assert found.status == 0
+        assert "unknown" not in found.err
+        assert "could not be read" not in found.err
+        assert {i["format"]: i["failed"] for i in json.loads(found.out)["inputs"] if "failed" in i}["releases"] == 5
+    assert cli("assess", "--out", tmp_path / "report").status == 0
+    assert "the date is unknown" in (tmp_path / "report" / "report.md").read_text(encoding="utf-8")
+    given = cli("share", "-a", KERNEL, "-a", FEEDS["releases"].directory)
+    assert "releases: 1 release dates are unknown; the first: the date is unknown" in given.err
 
 
 def test_code_without_a_feed_is_not_answered_with_linux(cli: Cli, tmp_path: Path) -> None:

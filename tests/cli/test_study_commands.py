@@ -117,6 +117,75 @@ def test_compare_prints_rows_with_exact_intervals(room: Path) -> None:
     assert answer["sentences"][0].startswith("The evidence does not decide")
 
 
+def as_cve5(room: Path, name: str) -> None:
+    """The kernel's record as another feed has it, in another format: with files and versions of its own."""
+    record = json.loads((room / "vulns" / "cve" / "published" / name[4:8] / f"{name}.json").read_text("utf-8"))
+    record["containers"]["cna"]["affected"][0] |= {
+        "product": "toy", "versions": [{"version": "1.0", "lessThan": "1.1", "status": "affected", "versionType": "x"}]
+    }  # fmt: skip
+    record["containers"]["cna"]["problemTypes"] = [{"descriptions": [{"cweId": "CWE-416", "lang": "en"}]}]
+    (room / "other").mkdir(exist_ok=True)
+    (room / "other" / f"{name}.json").write_text(json.dumps(record), encoding="utf-8")
+
+
+@pytest.mark.parametrize("words", [("compare",), ("compare", "--pairs"), ("lifetimes",), ("claims", "test")])
+def test_one_vulnerability_in_two_feeds_is_one_event(room: Path, words: tuple[str, ...]) -> None:
+    """By its id in two formats and by an alias in one, as in share; whichever name comes first."""
+    for name in ("CVE-2024-1001", "CVE-2024-1002", "CVE-2025-1003"):
+        as_cve5(room, name)
+    one = osv("CVE-2024-7", "1.2", "1.0")
+    again = osv("RUSTSEC-2024-1", "1.2", "1.0") | {"aliases": ["GHSA-7", "CVE-2024-7"]}
+    (room / "one.json").write_text(json.dumps(one), encoding="utf-8")
+    (room / "again.json").write_text(json.dumps(again), encoding="utf-8")
+    words = (*words, "--format", "json")
+    run(room, "claims", "new")
+    once = run(room, *words, "vulns", "one.json", "releases.json")
+    twice = run(room, *words, "vulns", "one.json", "other", "again.json", "releases.json")
+    assert (once.returncode, twice.returncode) == (0, 0), twice.stderr
+    first, second = json.loads(once.stdout), json.loads(twice.stdout)
+    figures = ("events_new", "events_old", "events", "dated", "exposure_new")
+    assert [{f: row.get(f) for f in figures} for row in first["results"]] == [
+        {f: row.get(f) for f in figures} for row in second["results"]
+    ]
+    joined = {i["location"]: (i["read"], i["joined"]) for i in second["inputs"] if "joined" in i}
+    assert (joined["other"], joined["again.json"], joined["one.json"]) == ((3, 3), (1, 1), (1, 0))
+    assert "again.json: 1 of its records are one with an earlier location's" in twice.stderr
+    turned = run(room, *words, "again.json", "vulns", "one.json", "other", "releases.json")
+    assert [{f: row.get(f) for f in figures} for row in json.loads(turned.stdout)["results"]] == [
+        {f: row.get(f) for f in figures} for row in first["results"]
+    ]
+
+
+def test_readings_and_origins_by_another_name_are_of_the_same_record(room: Path) -> None:
+    """What was said of RUSTSEC-1 holds when the feed before has it as CVE-1."""
+    shutil.rmtree(room / "vulns")
+    (room / "one.json").write_text(json.dumps(osv("CVE-2024-7", "1.2", "0")), encoding="utf-8")
+    again = osv("RUSTSEC-2024-1", "1.2", "0") | {"aliases": ["CVE-2024-7"]}
+    (room / "again.json").write_text(json.dumps(again), encoding="utf-8")
+    origin = {"kind": "origin", "fixes": [{"advisory": "RUSTSEC-2024-1", "introduced_date": "2020-01-01"}]}
+    (room / "origin.json").write_text(json.dumps(origin), encoding="utf-8")
+    case = CASE.replace("settle_days = 0", 'settle_days = 0\nreadings = "readings.toml"')
+    (room / "preventable.toml").write_text(case, encoding="utf-8")
+    (room / "readings.toml").write_text(
+        '[[readings]]\nid = "RUSTSEC-2024-1"\nweakness = "temporal"\nunsafe = "yes"\nreason = "read"\n',
+        encoding="utf-8",
+    )
+    feeds = ("one.json", "again.json", "releases.json", "--format", "json")
+    done = run(room, "lifetimes", *feeds, "--origin", "origin.json")
+    assert "1 introductions are estimates by origin" in " ".join(json.loads(done.stdout)["sentences"]), done.stderr
+    done = run(room, "compare", *feeds)
+    assert json.loads(done.stdout)["relabelled"] == {"CVE-2024-7": "spatial → temporal"}, done.stderr
+
+
+def test_only_who_uses_the_embedded_facts_is_told_of_them(tmp_path: Path) -> None:
+    """A command that works on the ledger alone, or stops before, reads no facts."""
+    for words in (("log",), ("verify",), ("withdraw", "x", "--reason", "y"), ("test",)):
+        done = run(tmp_path, "claims", *words)
+        assert done.returncode != 0
+        assert "using the embedded facts" not in done.stderr
+    assert "no feeds were given: using the embedded facts about Linux" in run(tmp_path, "compare").stderr
+
+
 def test_pairs_print_one_row_each(room: Path) -> None:
     done = run(room, "compare", "--pairs", "vulns", "releases.json", "--format", "json")
     assert done.returncode == 0, done.stderr

@@ -40,7 +40,7 @@ def assert_survives(data: bytes, name: str, format_name: str | None, then: Calla
     assert report.read >= 1
     assert report.failed == len(report.rows)
     assert msgspec.json.encode(loaded.report)
-    merged = merge_advisories([loaded.advisories])
+    merged = merge_advisories([loaded.advisories]).records
     evidence = build_evidence(merged, label_records(merged, builtin()), [report], lambda path: path.split("/")[0])
     assert evidence.advisories.height == len(loaded.advisories)
     assert msgspec.json.encode(evidence.advisories.to_dicts())

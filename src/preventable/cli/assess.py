@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from preventable.cli import output
-from preventable.cli.audited import given_audit
+from preventable.cli.audited import given_audit, say_uncorrected_periods
 from preventable.cli.feeds import evidence_of, feed_options, filter_options, filters_of, open_case, warn_of_rows
 from preventable.errors import FormatError, UsageError
 from preventable.evidence.tables import Evidence
@@ -71,7 +71,9 @@ def command(
 
     \b
     Writes index.html, report.md, summary.txt, results.json and the tables (CSV, Parquet) to --out,
-    and prints the summary. The evidence store lies in --out unless --store names another place.
+    and prints the summary. The tables are shares (by the labels, corrected and by the audit alone, as
+    in `share`), prevented, trend, hotspots and records. The evidence store lies in --out unless
+    --store names another place.
 
     Exit status 1: some records could not be read (they are counted and listed), or some of the audit do not fit or
     are not settled.
@@ -100,6 +102,8 @@ def command(
         earlier=before,
         audit=audited,
     )
+    if audited is not None:
+        say_uncorrected_periods(assessment.corrected, audited, evidence, assessment.period, quiet=quiet)
     finish(assessment, case.taxonomy, out, fmt, quiet=quiet, included=[included_section(d) for d in documents])
     if warn_of_rows(evidence, quiet=quiet) or doubtful:
         raise click.exceptions.Exit(1)

@@ -44,7 +44,7 @@ def command() -> None:
 def draw(
     location: str, format_name: str | None, size: int, seed: int, stratify: audit.Stratum, out: Path, quiet: bool
 ) -> None:
-    """Draw records and write the files that two readers fill in.
+    """Draw records and write the files that two readers fill in, with the codebook to read by.
 
     Each stratum gives at least one record, so small strata get more than their share: sample.csv and the merged
     table say how many records each drawn one stands for (weight). Exits with 1 where records could not be read.
@@ -69,7 +69,7 @@ def draw(
     if not quiet:
         click.echo(
             f"preventable: {size} records in {out}: read records.jsonl, fill in reading-a.csv and reading-b.csv "
-            "apart from each other, by docs/codebook.md; then preventable audit status",
+            "apart from each other, by the rules in codebook.md there; then preventable audit status",
             err=True,
         )
     if loaded.report.failed:

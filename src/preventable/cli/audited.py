@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -9,7 +10,8 @@ import click
 from preventable.evidence.tables import Evidence
 from preventable.plain_text import printable
 from preventable.studies.audit import Audited, read_merged
-from preventable.studies.corrected import audit_remarks
+from preventable.studies.corrected import CorrectedRow, audit_remarks, uncorrected_periods
+from preventable.studies.population import Period
 from preventable.taxonomy.loader import Taxonomy
 
 
@@ -29,3 +31,11 @@ def given_audit(
         for doubt in doubts:
             click.echo(f"preventable: audit: {printable(doubt)}", err=True)
     return audit, bool(doubts)
+
+
+def say_uncorrected_periods(
+    rows: Sequence[CorrectedRow], audit: Sequence[Audited], evidence: Evidence, period: Period, *, quiet: bool
+) -> None:
+    """Tell once on standard error that a given audit corrects no periods, if so, and what to do."""
+    if not quiet and (said := uncorrected_periods(rows, audit, evidence, period)):
+        click.echo(f"preventable: note: {printable(said)}", err=True)

@@ -21,7 +21,7 @@ from preventable.evidence.tables import Evidence
 from preventable.readers.base import Options
 from preventable.readers.case_file import CaseFile, find_case_file, read_case_file
 from preventable.readers.registry import READERS
-from preventable.studies.embedded import load_facts
+from preventable.studies.embedded import is_embedded, load_facts
 from preventable.studies.gather import Request, gather
 from preventable.studies.population import Filters
 from preventable.taxonomy.loader import Taxonomy, builtin, load_taxonomy
@@ -246,7 +246,11 @@ def default_store(locations: Sequence[str]) -> Path:
 
 
 def warn_of_rows(evidence: Evidence, *, quiet: bool) -> bool:
-    """Tell on standard error what could not be read; whether any record of a feed was lost."""
+    """Tell on standard error what could not be read; whether any record of a feed was lost.
+
+    What the embedded facts were made without is not news to who gave no feed: it stands among the inputs of the result.
+    """
     for report in evidence.reports:
-        output.say_failed(report, quiet=quiet)
+        if not is_embedded(report):
+            output.say_failed(report, quiet=quiet)
     return any(r.failed and READERS[r.format].kind == "advisories" for r in evidence.reports)

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 import click
 import msgspec
 
-from preventable.plain_text import printable
+from preventable.plain_text import in_spreadsheet, printable
 from preventable.records import METHOD_VERSION, SCHEMA_VERSION, ReadReport
 
 Format = Literal["table", "json", "jsonl", "csv", "markdown"]
@@ -115,11 +115,7 @@ def _plain(value: object) -> object:
         return ""
     if isinstance(value, list | tuple):
         value = " ".join(str(v) for v in value)
-    if not isinstance(value, str):
-        return value
-    # A spreadsheet would run a text cell that starts like a formula; the apostrophe stops it.
-    formula = "'" if value[:1] in ("=", "+", "-", "@", "\t", "\r") else ""
-    return formula + printable(value, keep="\n\t")
+    return in_spreadsheet(value) if isinstance(value, str) else value
 
 
 def _cell(value: object) -> str:
@@ -140,11 +136,14 @@ def say_failed(report: ReadReport, *, quiet: bool) -> None:
     if report.failed and not quiet:
         first = report.rows[0]
         where = f"file {first.file}{f', record {first.record}' if first.record else ''}"
-        message = f"{report.format}: {report.failed:,} rows could not be read; the first: {first.reason} ({where})"
+        what = "release dates are unknown" if report.format == "releases" else "rows could not be read"
+        message = f"{report.format}: {report.failed:,} {what}; the first: {first.reason} ({where})"
         click.echo(f"preventable: {printable(message)}", err=True)
     if report.duplicate and not quiet:
         again = f"{report.location}: {report.duplicate:,} of its records are there twice and count once"
         click.echo(f"preventable: {report.format}: {printable(again)}", err=True)
+    if report.joined and not quiet:
+        click.echo(f"preventable: {report.format}: {printable(joined_words(report))}", err=True)
     if report.warnings and not quiet:
         first = report.warnings[0]
         named = (("file", first.file), ("record", first.record), ("field", first.field))
@@ -152,6 +151,14 @@ def say_failed(report: ReadReport, *, quiet: bool) -> None:
         many = f"{len(report.warnings):,} warnings; the first" if len(report.warnings) > 1 else "warning"
         message = f"{report.format}: {many}: {first.reason} ({where})"
         click.echo(f"preventable: {printable(message)}", err=True)
+
+
+def joined_words(report: ReadReport) -> str:
+    """How many records of a location are one with an earlier one's."""
+    return (
+        f"{report.location}: {report.joined:,} of its records are one with an earlier location's, by an alias or in "
+        "another format, and count once"
+    )
 
 
 def say_resumed(commits: int, *, quiet: bool) -> None:

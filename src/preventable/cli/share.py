@@ -6,19 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 
 from preventable.cli import output
-from preventable.cli.audited import given_audit
+from preventable.cli.audited import given_audit, say_uncorrected_periods
 from preventable.cli.feeds import evidence_of, feed_options, filter_options, filters_of, open_case, warn_of_rows
 from preventable.errors import UsageError
-from preventable.studies.corrected import NO_AUDIT, corrected_share, fitting_audit, side_by_side
-from preventable.studies.population import ALL, select
+from preventable.studies.audit_columns import BESIDE, with_audit
+from preventable.studies.corrected import corrected_share, fitting_audit
+from preventable.studies.population import select
 from preventable.studies.share import ShareRow, share
 
 COLUMNS = ("methodology", "period", "component", "count", "total", "unknown", "share", "low", "high", "estimator")
-BESIDE = ("corrected", "corrected_low", "corrected_high", "corrected_by", "audit_only", "audited", "reader_kind")
-"""What an audit adds, to be read beside them; CSV keeps to ``COLUMNS``, JSON has all members."""
+"""Those of the labels; ``BESIDE`` follow. JSON has all members."""
 
 
 @click.command("share")
@@ -45,7 +44,8 @@ def command(
 
     `total` includes records of unknown class; pooled rows say `all`. Without --advisories the embedded facts about
     Linux are used. `share` is what the labels say; `corrected` and `audit_only` stand beside it where a random
-    sample of these records was read (for Linux: built in, read by models), in all formats but csv.
+    sample of these records was read (for Linux: built in, read by models), and are empty elsewhere: with too few
+    audited records, per component, and in periods that cannot be corrected.
 
     Exit status 1: some records could not be read, or some of the audit do not fit or are not settled.
 
@@ -68,24 +68,20 @@ def command(
         by_component=by_component,
     )
     audited, doubtful = given_audit(evidence, audit, case.taxonomy, quiet=quiet)
-    beside = side_by_side(
-        corrected_share(
-            population,
-            fitting_audit(population, case.taxonomy) if audited is None else audited,
-            case.taxonomy,
-            methodologies=methodologies or None,
-            period=period,  # type: ignore[arg-type]  # the choices above are its values
-        )
+    corrected = corrected_share(
+        population,
+        fitting_audit(population, case.taxonomy) if audited is None else audited,
+        case.taxonomy,
+        methodologies=methodologies or None,
+        period=period,  # type: ignore[arg-type]  # the choices above are its values
     )
+    if audited is not None:
+        say_uncorrected_periods(corrected, audited, evidence, period, quiet=quiet)  # type: ignore[arg-type]  # as above
     output.write_rows(
-        [
-            msgspec.structs.asdict(r)
-            | (beside.get((r.methodology, r.period), NO_AUDIT) if r.component == ALL else NO_AUDIT)
-            for r in rows
-        ],
+        with_audit(rows, corrected),
         fmt,
         kind="share",
-        columns=COLUMNS if fmt == "csv" else COLUMNS + BESIDE,
+        columns=(*COLUMNS, *BESIDE),
         inputs=evidence.reports,
         dated_by=population.by,
         undated=population.undated,

@@ -10,7 +10,9 @@ import click
 
 from preventable.classify.labeller import label_records
 from preventable.cli.feeds import AdvisoriesSection
+from preventable.cli.output import joined_words
 from preventable.readers.case_file import CaseFile, find_case_file, parse_case, read_case_file
+from preventable.studies.embedded import is_embedded
 from preventable.studies.setting import EMBEDDED_CASE, Inputs, Labeller, text_of
 from preventable.taxonomy.loader import load_taxonomy
 
@@ -49,15 +51,17 @@ def case_at(case: Path | None, feeds: Sequence[str] = ()) -> tuple[CaseFile | No
     found = find_case_file(Path())
     here = read_case_file(found) if found is not None else None
     if not feeds and (here is None or not _SECTIONS & here.sections.keys()):
-        click.echo("no case and no feeds were given: using the embedded facts about Linux", err=True)
         return parse_case(*text_of(EMBEDDED_CASE, Path())), Path()
     return here, found.parent if found is not None else Path()
 
 
 def feeds_of(case: CaseFile | None, base: Path, given: Sequence[str]) -> list[str]:
-    """The feeds that were given, else those of ``[advisories]``."""
+    """The feeds that were given, else those of ``[advisories]``; where there are none it says that Linux stands in."""
     section = case.decode("advisories", AdvisoriesSection) if case is not None and not given else None
-    return list(given) or [str(base / name) for name in (section.locations if section else ())]
+    feeds = list(given) or [str(base / name) for name in (section.locations if section else ())]
+    if not feeds:
+        click.echo("no feeds were given: using the embedded facts about Linux", err=True)
+    return feeds
 
 
 def labeller(base: Path) -> Labeller:
@@ -71,6 +75,8 @@ def labeller(base: Path) -> Labeller:
 def warn_losses(inputs: Inputs, *, quiet: bool) -> None:
     """Say on standard error what was not read or not dated; never silently."""
     for report in inputs.reports:
+        if is_embedded(report):
+            continue  # no news to who gave no feed; it stands among the inputs of the result
         if report.failed:
             what = "release dates are unknown" if report.format == "releases" else "records could not be read"
             click.echo(f"{report.location}: {report.failed:,} {what}", err=True)
@@ -78,6 +84,8 @@ def warn_losses(inputs: Inputs, *, quiet: bool) -> None:
             click.echo(
                 f"{report.location}: {report.duplicate:,} of its records are there twice and count once", err=True
             )
+        if report.joined:
+            click.echo(joined_words(report), err=True)
     for reason, count in inputs.events.undated.items():
         click.echo(f"{count:,} records are not dated: {reason}", err=True)
     if not inputs.labelled:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import msgspec
 import polars as pl
 
 from preventable.records import Advisory, CodeRange, Label, ReadReport
+
+T = TypeVar("T")
 
 SCHEMA: dict[str, dict[str, pl.DataType]] = {
     "advisories": {
@@ -171,17 +173,30 @@ def date_ranges(advisories: Sequence[Advisory], releases: Mapping[str, date]) ->
     return [msgspec.structs.replace(a, ranges=tuple(dated(r) for r in a.ranges)) if a.ranges else a for a in advisories]
 
 
-def merge_advisories(feeds: Sequence[Sequence[Advisory]]) -> list[Advisory]:
+class Merged(msgspec.Struct, frozen=True):
+    """Records of several feeds, each vulnerability once.
+
+    records: sorted by id; joined: per feed, in the order given, the ids of its records that are one with an earlier
+    feed's.
+    """
+
+    records: tuple[Advisory, ...]
+    joined: tuple[frozenset[str], ...]
+
+
+def merge_advisories(feeds: Sequence[Sequence[Advisory]]) -> Merged:
     """One record per vulnerability: the first feed's stands, later ones add CWEs, severity, dates and files.
 
     Records of two feeds, of one format or several, are the same vulnerability when they share an id or an alias; the id
-    goes first. Sorted by id.
+    goes first.
     """
     owner: dict[str, int] = {}
     merged: list[Advisory] = []
+    joined: list[frozenset[str]] = []
     for feed in feeds:
         # Within one feed two records stay two, even when they share an alias: only earlier feeds are looked at.
         fresh: dict[str, int] = {}
+        known: set[str] = set()
         for record in feed:
             names = (record.id, *record.aliases)
             at = next((owner[n] for n in names if n in owner), None)
@@ -190,10 +205,12 @@ def merge_advisories(feeds: Sequence[Sequence[Advisory]]) -> list[Advisory]:
                 merged.append(record)
             else:
                 merged[at] = _joined(merged[at], record)
+                known.add(record.id)
             for name in names:
                 fresh.setdefault(name, at)
         owner = fresh | owner
-    return sorted(merged, key=lambda a: a.id)
+        joined.append(frozenset(known))
+    return Merged(tuple(sorted(merged, key=lambda a: a.id)), tuple(joined))
 
 
 def _joined(first: Advisory, other: Advisory) -> Advisory:
@@ -210,6 +227,34 @@ def _joined(first: Advisory, other: Advisory) -> Advisory:
         ranges=first.ranges or other.ranges,
         impact=first.impact or other.impact,
     )
+
+
+def ids_by_name(advisories: Sequence[Advisory]) -> dict[str, str]:
+    """Id or alias -> id of the record that is meant: in other feeds an alias may be the id.
+
+    An alias that two records share tells of neither and is left out.
+
+    Example:
+        >>> ids_by_name([Advisory("GHSA-1", "osv", "", aliases=("CVE-1",))])
+        {'GHSA-1': 'GHSA-1', 'CVE-1': 'GHSA-1'}
+    """
+    owners: dict[str, set[str]] = {}
+    for a in advisories:
+        for alias in a.aliases:
+            owners.setdefault(alias, set()).add(a.id)
+    own = {a.id: a.id for a in advisories}
+    return own | {name: next(iter(ids)) for name, ids in owners.items() if len(ids) == 1 and name not in own}
+
+
+def by_id(found: Mapping[str, T], advisories: Sequence[Advisory]) -> dict[str, T]:
+    """What is known by name, by the ids that the records have here; what is said of the id itself goes first."""
+    ids = ids_by_name(advisories)
+    known: dict[str, T] = {}
+    for name, what in found.items():
+        one = ids.get(name, name)
+        if one == name or one not in known:
+            known[one] = what
+    return known
 
 
 def mark_exploited(advisories: Sequence[Advisory], marks: Mapping[str, date]) -> list[Advisory]:

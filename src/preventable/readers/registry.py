@@ -14,7 +14,7 @@ from preventable.errors import FormatError, InputError, RecordError, UsageError
 from preventable.progress import Progress
 from preventable.readers.base import Options, Reader, Sink
 from preventable.readers.cve5 import Cve5Reader
-from preventable.readers.git_archive import GitSource, is_git_repository
+from preventable.readers.git_archive import GitSource, clone_of_records, is_git_repository
 from preventable.readers.kernel_cna import KernelCnaReader
 from preventable.readers.kev import KevReader
 from preventable.readers.osv import OsvReader
@@ -73,7 +73,7 @@ def recognise(location: str) -> Reader:
         ArchiveError: the archive cannot be opened.
     """
     source = Source(location, _may_be_feed)
-    if is_git_repository(location):
+    if is_git_repository(location) or clone_of_records(location):
         source = GitSource(location, _may_be_feed)
     seen = []
     empty = True
@@ -100,16 +100,16 @@ def recognise(location: str) -> Reader:
     )
 
 
-def fingerprint(location: str) -> str:
+def fingerprint(location: str, format_name: str | None = None) -> str:
     """Digest of the bytes at a location without parsing them; changes whenever what is read may change."""
     path = split_location(location)[0]
-    if is_git_repository(path):
-        return GitSource(path, _may_be_feed).digest
-    source = Source(path)
-    if not source.is_directory:
+    if not Source(path).is_directory:
         with Path(path).open("rb") as stream:
             return f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"
-    source = Source(path, _may_be_feed)
+    # Of a clone some formats are read at HEAD and others as the files lie there, changed or not.
+    source = _source(path, reader_named(format_name) if format_name else recognise(path))
+    if isinstance(source, GitSource):
+        return source.digest
     for _member in source.members():
         pass
     return source.digest
@@ -154,15 +154,12 @@ def load(
     sink = Sink(strict=strict, keep_duplicates=keep_duplicates)
     with Progress(f"files of {reader.name}", quiet=quiet) as progress:
         reader.read(_counted(source.members(), progress), sink, options)
-    if isinstance(source, GitSource):
+    why = "neither published.csv nor the history of a whole clone of the kernel's records"
+    if isinstance(source, GitSource) and reader.name == KernelCnaReader.name:
         _date_by_history(sink, source.first_dates())
+        why = source.why_undated or why
     if reader.name == KernelCnaReader.name and not any(a.published for a in sink.advisories):
-        sink.warn(
-            path,
-            None,
-            "published",
-            "no publication date: neither published.csv nor the history of a whole clone (give the root of the clone)",
-        )
+        sink.warn(path, None, "published", f"no publication date: {why}")
     advisories = sink.advisories if keep_duplicates else sorted(sink.advisories, key=lambda a: a.id)
     report = sink.report(source, reader, _newest(sink))
     if report.read == 0:
@@ -184,7 +181,9 @@ def split_location(location: str) -> tuple[str, dict[str, str]]:
 
 
 def _source(path: str, reader: Reader) -> Source:
-    """A clone of the kernel's records is read through git, whose history dates them; so is a bare clone."""
+    """A clone of the kernel's records, or part of one, is read through git: its history dates them. A bare one, too."""
+    if reader.name == KernelCnaReader.name and clone_of_records(path):
+        return GitSource(path, reader.wanted)
     if is_git_repository(path) and (reader.name == "kernel_cna" or not (Path(path) / ".git").exists()):
         return GitSource(path, reader.wanted)
     return Source(path, reader.wanted)

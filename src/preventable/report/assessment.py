@@ -9,9 +9,11 @@ import msgspec
 
 from preventable.records import Estimate, NotAvailable
 from preventable.report import charts
+from preventable.report.ladder import how_audited, in_words, ladder_rows
 from preventable.report.model import Column, Figure, Section, Table
 from preventable.report.wording import count, listing, percent
 from preventable.studies.assessment import Assessment
+from preventable.studies.audit_columns import with_audit
 from preventable.studies.share import ShareRow
 from preventable.taxonomy.loader import UNKNOWN, Taxonomy
 
@@ -38,20 +40,8 @@ def sections(a: Assessment, taxonomy: Taxonomy) -> list[Section]:
 def _share(a: Assessment, taxonomy: Taxonomy) -> Section:
     pooled = [r for r in a.shares if r.period == "all"]
     known = {m.id: m for m in taxonomy.methodologies.values()}
-    ladder_rows = [
-        {"definition": r.methodology, "from": "labels", "place": r.share, **{k: getattr(r, k) for k in (
-            "share", "low", "high", "bound_low", "bound_high", "count", "total", "estimator")}}
-        for r in sorted(pooled, key=lambda r: r.share)
-    ]  # fmt: skip
-    ladder_rows += [
-        {"definition": f"{r.methodology}, corrected", "from": "audit", "place": r.raw.value,
-         "share": r.corrected.value, "low": r.corrected.low,
-         "high": r.corrected.high, "bound_low": r.corrected.low, "bound_high": r.corrected.high,
-         "count": r.audited, "total": r.audited, "estimator": r.corrected.method}
-        for r in a.corrected
-        if r.period == "all"
-    ]  # fmt: skip
-    ladder_rows.sort(key=lambda r: (r["place"], r["definition"]))
+    audited = {r.methodology: r for r in a.corrected if r.period == "all"}
+    rows = ladder_rows(pooled, audited)
     references = [
         {
             "definition": f"{ref.who}, {ref.period}",
@@ -63,6 +53,9 @@ def _share(a: Assessment, taxonomy: Taxonomy) -> Section:
         for ref in sorted(taxonomy.references, key=lambda ref: ref.share)
     ]
     by_period = [r for r in a.shares if r.period not in ("all", "undated")]
+    columns: tuple[Column, ...] = (*_SHARE_COLUMNS, *_METHOD_COLUMNS)
+    if audited:
+        columns = (*_SHARE_COLUMNS, *_AUDIT_COLUMNS, *_METHOD_COLUMNS, Column("corrected_by", "corrected by"))
     names = [a.primary, *(m for m in ("broad", "strict") if m != a.primary)][:2]
     time_rows = [
         {"period": r.period, "definition": r.methodology, "share": r.share, "low": r.low, "high": r.high,
@@ -76,10 +69,10 @@ def _share(a: Assessment, taxonomy: Taxonomy) -> Section:
             id="share-ladder",
             title=_ladder_title(pooled),
             how=(
-                "share = records that count / records admitted, unknown ones in the denominator. “Corrected”: "
-                "prediction-powered inference (PPI++) over a random audit of these records. Thick line: 95% "
-                "interval (Wilson for the labels). Tick: the share. Wide pale line: the share if no record of unknown "
-                "class counted, and if all did. "
+                "share = records that count / records admitted, unknown ones in the denominator. "
+                + how_audited(audited.values())
+                + "Line: 95% interval (Wilson for the labels). Tick: the share. Wide pale line: the share if no record "
+                "of unknown class counted, and if all did. "
                 "Diamonds: published figures of others, who counted other things in other years: "
                 + "; ".join(
                     f"{r.who} {'about ' if r.approximate else ''}{percent(r.share, 0)} ({r.scope}; {r.source})"
@@ -88,10 +81,10 @@ def _share(a: Assessment, taxonomy: Taxonomy) -> Section:
                 + ". Definitions: "
                 + "; ".join(f"{m.id}: {m.text} Source: {m.source}" for m in known.values())
             ),
-            chart=charts.ladder(ladder_rows, references) if ladder_rows else None,
+            chart=charts.ladder(rows, references) if rows else None,
             alt="Share of records that count as memory safety by definition: "
-            + "; ".join(f"{r.methodology} {percent(r.share)} ({r.count:,} of {r.total:,})" for r in pooled),
-            table=Table(_SHARE_COLUMNS, [msgspec.structs.asdict(r) for r in pooled]),
+            + "; ".join(in_words(r, audited.get(r.methodology)) for r in pooled),
+            table=Table(columns, with_audit(pooled, a.corrected)),
         ),
         Figure(
             id="share-by-period",
@@ -109,8 +102,8 @@ def _share(a: Assessment, taxonomy: Taxonomy) -> Section:
             ),
             note=_left_undrawn(too_few),
             table=Table(
-                (Column("period", a.period), *_SHARE_COLUMNS),
-                [msgspec.structs.asdict(r) for r in by_period],
+                (Column("period", a.period), *columns),
+                with_audit(by_period, a.corrected),
             ),
         ),
     ]
@@ -159,6 +152,17 @@ _SHARE_COLUMNS = (
     Column("share", "share", "share"),
     Column("low", "low", "share", "lower end of the 95% interval"),
     Column("high", "high", "share", "upper end of the 95% interval"),
+)
+_AUDIT_COLUMNS = (
+    Column("corrected", "corrected", "share", "the share corrected by an audit"),
+    Column("corrected_low", "low", "share", "lower end of the 95% interval of the corrected share"),
+    Column("corrected_high", "high", "share", "upper end of the 95% interval of the corrected share"),
+    Column("audit_only", "audit only", "share", "the share by the audited records alone"),
+    Column("audit_only_low", "low", "share", "lower end of the 95% interval by the audit alone"),
+    Column("audit_only_high", "high", "share", "upper end of the 95% interval by the audit alone"),
+    Column("audited", "audited", "count", "records of the audit"),
+)
+_METHOD_COLUMNS = (
     Column("bound_low", "if none", "share", "the share if no unknown record counted"),
     Column("bound_high", "if all", "share", "the share if every unknown record counted"),
     Column("estimator", "estimator"),
@@ -410,6 +414,7 @@ def _data(a: Assessment) -> Section:
                     Column("read", "read", "count"),
                     Column("rejected", "rejected", "count"),
                     Column("duplicate", "duplicate", "count"),
+                    Column("joined", "joined", "count", "read, but one with an earlier location's record"),
                     Column("failed", "failed", "count"),
                     Column("warnings", "warnings", "count"),
                 ),

@@ -11,7 +11,7 @@ import polars as pl
 
 from preventable.errors import OutputError
 from preventable.evidence.store import replace_file
-from preventable.plain_text import printable
+from preventable.plain_text import in_spreadsheet, printable
 from preventable.records import METHOD_VERSION, SCHEMA_VERSION
 from preventable.report.assessment import sections as assessment_sections
 from preventable.report.html import Page, render_html
@@ -20,6 +20,7 @@ from preventable.report.plain import render_markdown, render_text
 from preventable.report.summary import summary
 from preventable.report.wording import percent
 from preventable.studies.assessment import Assessment, Results
+from preventable.studies.audit_columns import BESIDE, with_audit
 from preventable.taxonomy.loader import Taxonomy
 
 FILES = ("index.html", "report.md", "summary.txt", "results.json", "citation.txt")
@@ -58,7 +59,7 @@ def write_report(a: Assessment, taxonomy: Taxonomy, directory: Path, *, included
         "citation.txt": (printable(a.citation()) + "\n").encode(),
     }
     for name, frame in _tables(a).items():
-        contents[f"{name}.csv"] = _without_formulas(frame).write_csv().encode()
+        contents[f"{name}.csv"] = _for_spreadsheets(frame).write_csv().encode()
         buffer = io.BytesIO()
         frame.write_parquet(buffer, compression="zstd")
         contents[f"{name}.parquet"] = buffer.getvalue()
@@ -106,13 +107,15 @@ def _share_lines(a: Assessment) -> list[list[str]]:
 
 
 def _tables(a: Assessment) -> dict[str, pl.DataFrame]:
-    rows: dict[str, Sequence[msgspec.Struct]] = {
-        "shares": [*a.shares, *(r for r in a.component_shares if r.component != "all")],
-        "prevented": a.prevented,
-        "trend": a.trend,
+    shares = [*a.shares, *(r for r in a.component_shares if r.component != "all")]
+    rows: dict[str, list[dict[str, object]]] = {
+        "shares": with_audit(shares, a.corrected),
+        "prevented": [msgspec.structs.asdict(r) for r in a.prevented],
+        "trend": [msgspec.structs.asdict(r) for r in a.trend],
     }
+    # Types are given for what may be empty in every row.
     tables = {
-        name: pl.DataFrame([msgspec.structs.asdict(r) for r in found], infer_schema_length=None)
+        name: pl.DataFrame(found, schema_overrides=BESIDE if name == "shares" else None, infer_schema_length=None)
         for name, found in rows.items()
         if found
     }
@@ -123,13 +126,10 @@ def _tables(a: Assessment) -> dict[str, pl.DataFrame]:
     return tables
 
 
-def _without_formulas(frame: pl.DataFrame) -> pl.DataFrame:
-    """Texts that a spreadsheet would run get an apostrophe before them, as in ``cli.output``."""
-    return frame.with_columns(
-        pl.when(pl.col(name).str.contains(r"^[=+\-@\t\r]")).then("'" + pl.col(name)).otherwise(pl.col(name)).alias(name)
-        for name, kind in frame.schema.items()
-        if kind == pl.String
-    )
+def _for_spreadsheets(frame: pl.DataFrame) -> pl.DataFrame:
+    """Texts as cells that no spreadsheet runs, as in ``cli.output``."""
+    texts = [name for name, kind in frame.schema.items() if kind == pl.String]
+    return frame.with_columns(pl.col(name).map_elements(in_spreadsheet, return_dtype=pl.String) for name in texts)
 
 
 def _number(value: object) -> float | None:

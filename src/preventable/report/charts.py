@@ -46,22 +46,34 @@ DARK_COLOURS = {
 """What the page draws instead in the dark, where the colour would be too dark on the panel."""
 
 
+LADDER_LOOKS = {
+    "labels": ("#3274b5", "square", "by the labels"),
+    "audit": ("#0b6e4f", "square", "corrected by an audit"),
+    "audit only": ("#d9822b", "square", "by the audit alone"),
+    "published": ("#bf4434", "diamond", "published by others"),
+}
+"""Colour, shape and words of the marks of ``ladder``, by what a share comes from."""
+_RUNG = 10
+"""Pixels between the marks of one definition."""
+
+
 def ladder(rows: Rows, references: Rows) -> Spec:
-    """Shares by definition: interval, bounds from unknown records, and published figures as diamonds.
+    """Shares by definition, up to three marks each, one under the other: interval, bounds from unknown records; and
+    published figures as diamonds.
 
     Args:
         rows: ``definition, from, share, low, high, bound_low, bound_high, count, total, estimator``; ``from`` is
-            ``labels`` or ``audit``.
+            ``labels``, ``audit`` (corrected by one) or ``audit only``. Without bounds none are drawn.
         references: ``definition`` (who counted, and when), ``from`` (``published``), ``share, scope, source``; one
             row each, below.
     """
     scale = alt.Scale(domain=[0, 1])
     axis = alt.Axis(format="%", title="share of records", tickCount=6)
-    order = [str(r["definition"]) for r in (*rows, *references)]
+    order = list(dict.fromkeys(str(r["definition"]) for r in (*rows, *references)))
     y = alt.Y("definition:N", sort=order, title=None, scale=alt.Scale(domain=order), axis=alt.Axis(labelLimit=260))
-    data = alt.InlineData(values=list(rows))
     tips = [
         alt.Tooltip("definition:N"),
+        alt.Tooltip("from:N"),
         alt.Tooltip("estimator:N"),
         alt.Tooltip("share:Q", format=".1%"),
         alt.Tooltip("low:Q", format=".1%"),
@@ -69,28 +81,29 @@ def ladder(rows: Rows, references: Rows) -> Spec:
         alt.Tooltip("count:Q"),
         alt.Tooltip("total:Q"),
     ]
-    looks = {"labels": ("#3274b5", "square"), "audit": ("#0b6e4f", "square"), "published": ("#bf4434", "diamond")}
-    shown = [name for name in looks if any(r["from"] == name for r in (*rows, *references))]
-    legend = alt.Legend(
-        orient="top",
-        symbolOpacity=1,
-        labelExpr="{labels: 'by the labels', audit: 'corrected by an audit', published: 'published by others'}"
-        "[datum.label]",
-    )
-    colour = alt.Color(
-        "from:N", title=None, scale=alt.Scale(domain=shown, range=[looks[n][0] for n in shown]), legend=legend
-    )
-    shape = alt.Shape(
-        "from:N", title=None, scale=alt.Scale(domain=shown, range=[looks[n][1] for n in shown]), legend=legend
-    )
-    base = alt.Chart(data).encode(y=y, color=colour)
-    bounds = base.mark_rule(strokeWidth=9, opacity=0.25).encode(
-        x=alt.X("bound_low:Q", scale=scale, axis=axis), x2="bound_high:Q"
-    )
-    interval = base.mark_rule(strokeWidth=5).encode(x="low:Q", x2="high:Q")
-    # A tick, for a dot would hide an interval of two points on a narrow screen.
-    points = base.mark_tick(thickness=2, size=15, opacity=1).encode(x="share:Q", tooltip=tips)
-    layers = [bounds, interval, points]
+    shown = [name for name in LADDER_LOOKS if any(r["from"] == name for r in (*rows, *references))]
+    colours, shapes, words = zip(*(LADDER_LOOKS[name] for name in shown), strict=True)
+    named = ", ".join(f"'{name}': '{said}'" for name, said in zip(shown, words, strict=True))
+    legend = alt.Legend(orient="top", symbolOpacity=1, labelExpr=f"{{{named}}}[datum.label]")
+    colour = alt.Color("from:N", title=None, scale=alt.Scale(domain=shown, range=colours), legend=legend)
+    shape = alt.Shape("from:N", title=None, scale=alt.Scale(domain=shown, range=shapes), legend=legend)
+    rungs = [name for name in shown if name != "published"]
+    several = len(rungs) > 1
+    pale, thick, tall, step = (7, 3, 9, 36) if several else (9, 5, 15, 26)
+    layers = []
+    for place, name in enumerate(rungs):
+        # Alone in the middle of its row, else one under the other around it.
+        at = _RUNG * (place - (len(rungs) - 1) / 2)
+        base = alt.Chart(alt.InlineData(values=[r for r in rows if r["from"] == name])).encode(y=y, color=colour)
+        if name == "labels":
+            bounds = alt.X("bound_low:Q", scale=scale, axis=axis)
+            layers.append(
+                base.mark_rule(strokeWidth=pale, opacity=0.25, yOffset=at).encode(x=bounds, x2="bound_high:Q")
+            )
+        layers.append(base.mark_rule(strokeWidth=thick, yOffset=at).encode(x="low:Q", x2="high:Q"))
+        # A tick, for a dot would hide an interval of two points on a narrow screen.
+        tick = base.mark_tick(thickness=2, size=tall, opacity=1, yOffset=at)
+        layers.append(tick.encode(x="share:Q", tooltip=tips))
     if references:
         layers.append(
             alt.Chart(alt.InlineData(values=list(references)))
@@ -103,7 +116,7 @@ def ladder(rows: Rows, references: Rows) -> Spec:
                 tooltip=["definition:N", alt.Tooltip("share:Q", format=".0%"), "scope:N", "source:N"],
             )
         )
-    return _spec(alt.layer(*layers).properties(width="container", height=alt.Step(26)))
+    return _spec(alt.layer(*layers).properties(width="container", height=alt.Step(step)))
 
 
 def stacked_counts(rows: Rows, *, x: str, colour: str, colours: Mapping[str, str], y_title: str) -> Spec:

@@ -28,10 +28,16 @@
     const drawnAs = (...types) => layers.some((l) => types.includes(l.mark?.type ?? l.mark));
     const bars = drawnAs("bar");
     const kept = drawnAs("rect", "text") || layers.some((l) => l.encoding?.yOffset) || typeof spec.height === "number";
+    const offset = (l) => l.mark?.yOffset;
+    const top = Math.max(0, ...layers.map((l) => -(offset(l) ?? 0)));
     const step = !kept && layers.some((l) => named(l.encoding?.y)) ? spec.height?.step ?? 20 : undefined;
     if (step) {
-      const wider = step + (bars ? 18 : 10), above = (bars ? 0.4 * step : 5) + 9;
+      const wider = step + (bars ? 18 : 10), above = (bars ? 0.4 * step : top + 5) + 9;
       spec.height = { step: wider };
+      // What lies alone in the middle of its row moves up to where the first of several marks lies, below its name.
+      layers.filter((l) => top && l.mark && offset(l) === undefined).forEach((l) => {
+        l.mark = { ...(typeof l.mark === "string" ? { type: l.mark } : l.mark), yOffset: -top };
+      });
       layers.forEach((l) => {
         if (named(l.encoding?.y)) {
           l.encoding.y.axis = { ...l.encoding.y.axis, labelAlign: "left", labelBaseline: "middle", labelOffset: -above,

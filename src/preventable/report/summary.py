@@ -77,7 +77,7 @@ def _safe_rust(states: dict[str, PreventedRow]) -> str:
     built, effort = states["by_construction"], states["with_effort"]
     return (
         "Across all weakness classes, not only memory safety, safe Rust would have ruled out about "
-        f"{built.count:,.0f} records by construction (95% interval {_span(built)}). Another {effort.count:,.0f} "
+        f"{count(built.count, 'record')} by construction (95% interval {_span(built)}). Another {effort.count:,.0f} "
         f"({_span(effort)}) might have been avoided with effort, by a safe abstraction or an idiom. For "
         f"{states[NOT_AVAILABLE].count + states[UNKNOWN].count:,.0f} no sourced answer exists. These figures are "
         "extrapolated: others read 240 CVEs of Linux drivers, and their shares per class are carried over to all "

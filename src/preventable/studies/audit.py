@@ -1,19 +1,19 @@
 """An audit of one's own: draw records, let two people read them apart from each other, see how far they agree, merge.
 
 Files of an audit lie in one directory: ``sample.csv`` (id, stratum, weight), ``sample.toml`` (how it was drawn),
-``records.jsonl`` (what to read, without any label), ``reading-a.csv`` and ``reading-b.csv`` (to fill in), later
-``disagreements.csv`` (to settle). Only ids, classes and notes of one's own go into the merged table.
+``codebook.md`` (the rules), ``records.jsonl`` (what to read, without any label), ``reading-a.csv`` and
+``reading-b.csv`` (to fill in), later ``disagreements.csv`` (to settle). Only ids, classes and notes of one's own go
+into the merged table.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import random
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
+from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
@@ -22,8 +22,10 @@ import msgspec
 
 from preventable.errors import FormatError, InputError, OutputError, UsageError
 from preventable.plain_text import printable
+from preventable.readers.case_file import nearest
 from preventable.records import Advisory, NotAvailable
 from preventable.stats.agreement import Agreement, cohens_kappa
+from preventable.studies.filled_tables import flag, read_filled, write_table
 from preventable.taxonomy.loader import UNKNOWN, Taxonomy
 
 Stratum = Literal["none", "year", "severity", "package"]
@@ -31,10 +33,11 @@ READING = ("id", "class", "ambiguous", "note")
 MERGED = ("id", "reading_a", "reading_b", "final", "ambiguous", "note", "reader_kind")
 DESIGN = ("stratum", "weight")
 """Further columns of the sample and of the merged table; a table may lack them."""
+_CLASSES = "The classes: preventable list classes"
 READER_KINDS = ("human", "model", "mixed")
 NOTE_WORDS = 10
 OWN_FILES = (
-    "sample.csv", "sample.toml", "records.jsonl", "reading-a.csv", "reading-b.csv", "disagreements.csv",
+    "sample.csv", "sample.toml", "codebook.md", "records.jsonl", "reading-a.csv", "reading-b.csv", "disagreements.csv",
 )  # fmt: skip
 """What an audit keeps in its directory; no result may take their place."""
 ALGORITHMS = {
@@ -145,29 +148,40 @@ def draw(advisories: Sequence[Advisory], size: int, seed: int, stratify: Stratum
 
 def write_audit(directory: Path, drawn: Sequence[Drawn], description: Mapping[str, object], seed: int) -> None:
     """Write the files of a new audit; the two readings list the records in two orders
-    and tell neither stratum nor weight.
+    and tell neither stratum nor weight. What a terminal or a spreadsheet would obey is taken out of ids and texts.
 
     Raises:
         OutputError: the directory already holds an audit, or cannot be written.
+        InputError: two ids differ by such characters alone.
     """
+    ids = [printable(d.advisory.id).strip() for d in drawn]
+    if twice := next((i for i, count in Counter(ids).items() if count > 1), None):
+        raise InputError(
+            f"two ids differ by control characters or blanks alone: {twice}", hint="Take one of these records out"
+        )
     if there := [name for name in OWN_FILES if (directory / name).exists()]:
         what = "already holds an audit" if "sample.csv" in there else f"has a {there[0]} that would be overwritten"
         raise OutputError(f"the directory {what}", file=str(directory), hint="Choose another with --out")
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        _write(directory / "sample.csv", ("id", *DESIGN), [(d.advisory.id, *_design(d)) for d in drawn])
+        write_table(
+            directory / "sample.csv", ("id", *DESIGN), [(i, *_design(d)) for i, d in zip(ids, drawn, strict=True)]
+        )
         lines = [f"{key} = {_toml(value)}" for key, value in description.items()]
         (directory / "sample.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
         records = [
-            {"id": a.id, "title": a.title, "text": a.text, "impact": a.impact, "files": a.files}
-            for a in (d.advisory for d in drawn)
-        ]
+            {
+                "id": i, "title": _shown(a.title), "text": _shown(a.text), "impact": _shown(a.impact),
+                "files": [_shown(name) for name in a.files],
+            }
+            for i, a in zip(ids, (d.advisory for d in drawn), strict=True)
+        ]  # fmt: skip
+        (directory / "codebook.md").write_bytes((files("preventable.data") / "codebook.md").read_bytes())
         (directory / "records.jsonl").write_bytes(msgspec.json.Encoder().encode_lines(records))
-        ids = [d.advisory.id for d in drawn]
         for name, salt in (("a", 1), ("b", 2)):
             order = ids.copy()
             random.Random(seed * 2 + salt).shuffle(order)
-            _write(directory / f"reading-{name}.csv", READING, [(i, "", "", "") for i in order])
+            write_table(directory / f"reading-{name}.csv", READING, [(i, "", "", "") for i in order])
     except OSError as error:
         raise OutputError(f"cannot be written: {error.strerror}", file=str(directory)) from error
 
@@ -181,33 +195,34 @@ def read_reading(path: Path, taxonomy: Taxonomy, sample: Collection[str] | None 
         sample: the ids that were drawn, the only ones allowed; any where it is not given.
     Raises:
         FormatError: a column is missing, an id stands twice or is not of the sample, a class is unknown,
-            ``ambiguous`` is not yes or no, or a note has more than ten words. All faults of the file are named at once.
+            ``ambiguous`` is not yes or no, or a note has more than ten words. All faults of rows are named at once.
+            Small or capital letters and spaces around a class or a flag are no fault.
         InputError: the file cannot be read.
     """
     drawn = None if sample is None else frozenset(sample)
     found: dict[str, Reading] = {}
     faults: list[str] = []
-    for number, row in _read(path, ("id", "class")):
-        id_, weakness = row["id"].strip(), row["class"].strip()
+    for number, row in read_filled(path, ("id", "class")):
+        id_, weakness = row["id"].strip(), _class(row["class"])
         where = f"line {number} ({id_})"
         if drawn is not None and id_ not in drawn and (id_ or weakness):
             faults.append(f"{where}: the id is not in sample.csv")
             continue
         if not weakness:
             continue
-        ambiguous = row.get("ambiguous", "").strip().lower()
+        ambiguous = flag(row.get("ambiguous", ""))
         note = row.get("note", "").strip()
         if weakness not in taxonomy.classes and weakness != UNKNOWN:
-            faults.append(f"{where}: no class {weakness!r}")
-        elif ambiguous not in ("yes", "no", ""):
-            faults.append(f"{where}: ambiguous is {ambiguous!r}, write yes or no")
+            faults.append(f"{where}: column class: {_no_class(row['class'], taxonomy)}")
+        elif ambiguous is None:
+            faults.append(f"{where}: ambiguous is {row['ambiguous'].strip()!r}, write yes or no")
         elif len(note.split()) > NOTE_WORDS:
             faults.append(f"{where}: the note has more than {NOTE_WORDS} words")
         elif id_ in found:
             faults.append(f"{where}: the id stands twice")
-        found[id_] = Reading(id_, weakness, ambiguous == "yes", note)
+        found[id_] = Reading(id_, weakness, bool(ambiguous), note)
     if faults:
-        raise FormatError("; ".join(faults[:20]), file=str(path), hint="Correct these rows and run again")
+        raise FormatError("; ".join(faults[:20]), file=str(path), hint=f"Correct these rows and run again. {_CLASSES}")
     return found
 
 
@@ -282,12 +297,13 @@ def read_merged(path: Path, taxonomy: Taxonomy) -> list[Audited]:
     """A merged audit table; the columns ``stratum`` and ``weight`` may be missing.
 
     Raises:
-        FormatError: a column is missing, a class is unknown, an id stands twice, ``reader_kind`` is not made of
-            human, model and mixed, or a weight is no positive number. InputError: the file cannot be read.
+        FormatError: a column is missing, a class is unknown, ``ambiguous`` is not yes or no, an id stands twice,
+            ``reader_kind`` is not made of human, model and mixed, or a weight is no positive number.
+        InputError: the file cannot be read.
     """
     table = []
     lines: dict[str, int] = {}
-    for number, row in _read(path, MERGED):
+    for number, row in read_filled(path, MERGED):
         id_ = row["id"].strip()
         if id_ in lines:
             raise FormatError(
@@ -295,14 +311,22 @@ def read_merged(path: Path, taxonomy: Taxonomy) -> list[Audited]:
                 file=str(path), field="id", hint="Keep one of the two",
             )  # fmt: skip
         lines[id_] = number
-        for column in ("reading_a", "reading_b", "final"):
-            value = row[column]
+        first, second, final = (_class(row[column]) for column in ("reading_a", "reading_b", "final"))
+        for column, value in (("reading_a", first), ("reading_b", second), ("final", final)):
             if value not in taxonomy.classes and value != UNKNOWN and not (column == "final" and not value):
-                raise FormatError(f"no class {value!r}", file=str(path), record=f"line {number}", field=column)
-        ambiguous = row["ambiguous"].strip().lower() == "yes"
+                raise FormatError(
+                    _no_class(row[column], taxonomy), file=str(path), record=f"line {number}", field=column,
+                    hint=_CLASSES,
+                )  # fmt: skip
+        ambiguous = flag(row["ambiguous"])
+        if ambiguous is None:
+            raise FormatError(
+                f"neither yes nor no: {row['ambiguous'].strip()!r}", file=str(path), record=f"line {number}",
+                field="ambiguous", hint="Write yes or no",
+            )  # fmt: skip
         table.append(
             Audited(
-                id_, row["reading_a"], row["reading_b"], row["final"], ambiguous, row["note"],
+                id_, first, second, final, ambiguous, row["note"],
                 _reader_kind(path, number, row["reader_kind"]), row.get("stratum", "").strip(),
                 _weight(path, number, row),
             )
@@ -317,7 +341,7 @@ def write_merged(table: Sequence[Audited], path: Path) -> None:
         for r in table
     ]
     try:
-        _write(path, (*MERGED, *DESIGN), rows)
+        write_table(path, (*MERGED, *DESIGN), rows)
     except OSError as error:
         raise OutputError(f"cannot be written: {error.strerror}", file=str(path)) from error
 
@@ -327,13 +351,13 @@ def write_disagreements(
 ) -> Path:
     """A file to settle what the readings left open: one row per id, ``class`` and ``note`` to fill in."""
     path = directory / "disagreements.csv"
-    kept = {row["id"].strip(): row for _, row in _read(path, ("id", "class"))} if path.exists() else {}
+    kept = {row["id"].strip(): row for _, row in read_filled(path, ("id", "class"))} if path.exists() else {}
     stale = set(ids) & {i for i, row in kept.items() if row["class"].strip()}
     kept = {i: row for i, row in kept.items() if i not in stale}
     rows = [(i, r.get("reading_a", ""), r.get("reading_b", ""), r["class"], r.get("note", "")) for i, r in kept.items()]
     rows += [(i, first[i].weakness, second[i].weakness, "", "") for i in ids if i not in kept]
     try:
-        _write(path, ("id", "reading_a", "reading_b", "class", "note"), rows)
+        write_table(path, ("id", "reading_a", "reading_b", "class", "note"), rows)
     except OSError as error:
         raise OutputError(f"cannot be written: {error.strerror}", file=str(path)) from error
     return path
@@ -342,8 +366,8 @@ def write_disagreements(
 def settled_readings(directory: Path) -> dict[str, tuple[str, str]]:
     """By id, the two readings that a row of ``disagreements.csv`` settles; rows without them are left out."""
     path = directory / "disagreements.csv"
-    rows = _read(path, ("id", "class")) if path.exists() else []
-    pairs = {row["id"].strip(): (row.get("reading_a", "").strip(), row.get("reading_b", "").strip()) for _, row in rows}
+    rows = read_filled(path, ("id", "class")) if path.exists() else []
+    pairs = {row["id"].strip(): (_class(row.get("reading_a", "")), _class(row.get("reading_b", ""))) for _, row in rows}
     return {i: pair for i, pair in pairs.items() if all(pair)}
 
 
@@ -356,7 +380,7 @@ def read_sample(directory: Path) -> list[Sampled]:
     path = directory / "sample.csv"
     return [
         Sampled(row["id"].strip(), row.get("stratum", "").strip(), _weight(path, number, row))
-        for number, row in _read(path, ("id",))
+        for number, row in read_filled(path, ("id",))
     ]
 
 
@@ -384,19 +408,32 @@ def _weight(path: Path, number: int, row: Mapping[str, str]) -> float | None:
     if not (math.isfinite(weight) and weight > 0):
         raise FormatError(
             f"{text!r} is no positive number", file=str(path), record=f"line {number}", field="weight",
-            hint="A weight is the number of records that one drawn record stands for",
+            hint="A weight is the number of records that one drawn record stands for, such as 12.5",
         )  # fmt: skip
     return weight
 
 
 def _reader_kind(path: Path, number: int, value: str) -> str:
-    kinds = [kind.strip() for kind in re.split(r"[,+]", value)]
+    kinds = [kind.strip().lower() for kind in re.split(r"[,+]", value)]
     if wrong := [kind for kind in kinds if kind not in READER_KINDS]:
         raise FormatError(
             f"no kind of reader {wrong[0]!r}", file=str(path), record=f"line {number}", field="reader_kind",
             hint=f"Write one or several of {', '.join(READER_KINDS)}",
         )  # fmt: skip
     return ", ".join(kinds)
+
+
+def _class(cell: str) -> str:
+    return cell.strip().lower()
+
+
+def _no_class(cell: str, taxonomy: Taxonomy) -> str:
+    near = nearest(_class(cell), [*taxonomy.classes, UNKNOWN])
+    return f"no class {cell.strip()!r}" + (f", did you mean {near}?" if near else "")
+
+
+def _shown(text: str) -> str:
+    return printable(text, keep="\n\t")
 
 
 def _stratum(a: Advisory, by: Stratum) -> str:
@@ -420,39 +457,6 @@ def _allocate(sizes: Mapping[str, int], total: int) -> dict[str, int]:
             if 1 <= given[name] + step <= sizes[name]:
                 given[name] += step
     return {name: given[name] for name in sorted(given)}
-
-
-def _read(path: Path, needed: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
-    """The rows of a CSV file, each with the line on which it ends."""
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise InputError(
-            f"cannot be read: {error.strerror}", file=str(path), hint="See preventable audit draw"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise FormatError("not UTF-8 text", file=str(path), hint="Save it as CSV, UTF-8") from error
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    try:
-        missing = [c for c in needed if c not in (reader.fieldnames or ())]
-        rows = [(reader.line_num, {key: value or "" for key, value in row.items() if key}) for row in reader]
-    except csv.Error as error:
-        raise FormatError(
-            f"not a CSV table: {error}",
-            file=str(path),
-            record=f"line {reader.reader.line_num}",
-            hint="Shorten or quote it",
-        ) from error
-    if missing:
-        raise FormatError(f"the column {missing[0]!r} is missing", file=str(path), hint=f"Columns: {', '.join(needed)}")
-    return rows
-
-
-def _write(path: Path, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(rows)
 
 
 def _toml(value: object) -> str:

@@ -51,7 +51,8 @@ def look_at_all(claims: Mapping[str, Claim], lines: Sequence[Line], inputs: Inpu
     gone = withdrawn_claims(lines)
     opened = opened_claims(lines)
     active = {i: c for i, c in claims.items() if i in opened and i not in gone}
-    known = {a.id for a in inputs.advisories if a.withdrawn is None}
+    names = {a.id: frozenset((a.id, *a.aliases)) for a in inputs.advisories}
+    known = {name for a in inputs.advisories if a.withdrawn is None for name in names[a.id]}
     data = {Path(r.location).name: r.digest for r in inputs.reports}
     made: dict[str, Look] = {}
     best: dict[str, tuple[float, float]] = {}
@@ -61,7 +62,7 @@ def look_at_all(claims: Mapping[str, Claim], lines: Sequence[Line], inputs: Inpu
         for look in past:
             if look.verdict in ("supported", "refuted"):
                 decided.setdefault(name, look.verdict)  # type: ignore[arg-type]  # one of the two words above
-        look, strength = _look(claim, past, inputs, exposure, known=known, data=data)
+        look, strength = _look(claim, past, inputs, exposure, names=names, known=known, data=data)
         made[name] = look
         best[name] = strength
     verdicts = study.judge(active, best, decided) if active else {}
@@ -106,12 +107,13 @@ def _untested(name: str, verdict: Verdict, reason: str) -> Row:
 
 
 def _look(
-    claim: Claim, past: Sequence[Look], inputs: Inputs, exposure: Exposure, *, known: set[str],
-    data: Mapping[str, str],
+    claim: Claim, past: Sequence[Look], inputs: Inputs, exposure: Exposure, *, names: Mapping[str, frozenset[str]],
+    known: set[str], data: Mapping[str, str],
 ) -> tuple[Look, tuple[float, float]]:  # fmt: skip
     admitted_before = {i for look in past for s in look.admitted for i in s.records}
     seen = study.sightings(claim, inputs.events.events, inputs.methodologies, after=claim.opened, until=inputs.end)
-    fresh = [s for s in seen if not admitted_before & set(s.records)]
+    # What was admitted under one name may come under another when a feed is added: an alias tells.
+    fresh = [s for s in seen if not any(admitted_before & names[i] for i in s.records)]
     made, silent = study.batch(claim, fresh, exposure)
     if silent:
         days = {b.fixed for b in made}

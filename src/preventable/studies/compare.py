@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from preventable.errors import FormatError
+from preventable.plain_text import two_digits
 from preventable.readers.exposure import ExposureRow, read_exposure
 from preventable.records import Label, NotAvailable
 from preventable.stats.rates import RateRatio, rate, rate_ratio, stratified_rate_ratio
@@ -423,12 +424,12 @@ def _sentences(
     what = "vulnerabilities of every class" if primary == "all" else f"{primary} vulnerabilities"
     if row.ratio is None or row.low is None:
         return (f"No ratio can be given for {name}: {row.reason}.",)
-    high = "unbounded" if row.high is None else f"{row.high:.2g}"
+    high = "unbounded" if row.high is None else two_digits(row.high)
     evidence = (
         f"from {start} to {end} mainline fixed {row.events_new:,} {sides.new} and {row.events_old:,} "
         f"{sides.old} {what} over {row.exposure_new:.3g} and {row.exposure_old:.3g} million line-years: "
         f"a rate ratio of "
-        f"{row.ratio:.2g} ({level:.0%} interval {row.low:.2g} to {high}, exact, unadjusted)"
+        f"{two_digits(row.ratio)} ({level:.0%} interval {two_digits(row.low)} to {high}, exact, unadjusted)"
     )
     if row.low <= 1 <= (row.high if row.high is not None else float("inf")):
         first = f"The evidence does not decide whether {sides.new} holds up in {name}: {evidence}."
@@ -439,7 +440,7 @@ def _sentences(
     sentences = [first]
     hand = next((r for r in rows if (r.population, r.counts, r.labels) == ("everything", primary, "hand")), None)
     if hand is not None and hand.ratio is not None and hand.low is not None:
-        top = "unbounded" if hand.high is None else f"{hand.high:.2g}"
+        top = "unbounded" if hand.high is None else two_digits(hand.high)
         near = {
             labels: next(
                 r.events_new for r in rows if (r.population, r.counts, r.labels) == ("everything", primary, labels)
@@ -447,20 +448,22 @@ def _sentences(
             for labels in (HAND_LEFT_OUT, HAND_COUNTED)
         }
         sentences.append(
-            f"Read by hand, {hand.events_new} of the {sides.new} records count, which gives {hand.ratio:.2g} "
-            f"({hand.low:.2g} to {top}); depending on the boundary cases between {near[HAND_LEFT_OUT]} and "
+            f"Read by hand, {hand.events_new} of the {sides.new} records count, which gives {two_digits(hand.ratio)} "
+            f"({two_digits(hand.low)} to {top}); depending on the boundary cases between {near[HAND_LEFT_OUT]} and "
             f"{near[HAND_COUNTED]} do."
         )
     expected = row.events_old / row.exposure_old * row.exposure_new
     sentences.append(
-        f"At {sides.old}'s rate {expected:.2g} would have been expected; with none at all the upper limit "
-        f"would still be {_limit_without_events(row, level):.2g} times {sides.old}'s rate."
+        f"At {sides.old}'s rate {two_digits(expected)} would have been expected; with none at all the upper limit "
+        f"would still be {two_digits(_limit_without_events(row, level))} times {sides.old}'s rate."
     )
     if isinstance(matched, NotAvailable):
         sentences.append(f"An age-matched ratio is not available: {matched.reason}.")
     elif matched.ratio is not None and matched.low is not None:
-        top = "unbounded" if matched.high is None else f"{matched.high:.2g}"
-        sentences.append(f"Matched by age of code the ratio is {matched.ratio:.2g} ({matched.low:.2g} to {top}).")
+        top = "unbounded" if matched.high is None else two_digits(matched.high)
+        sentences.append(
+            f"Matched by age of code the ratio is {two_digits(matched.ratio)} ({two_digits(matched.low)} to {top})."
+        )
     return tuple(sentences)
 
 

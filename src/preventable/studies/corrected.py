@@ -68,7 +68,8 @@ def corrected_share(
 
     Args:
         population: the records.
-        audit: a random sample of a frame that contains the population; rows without a final class are left out.
+        audit: a random sample of a frame that contains the population; rows without a final class are left out, and
+            rows that name a record again by another id.
         taxonomy: methodologies and classes.
         methodologies: ids; all when not given.
         period: length of a period.
@@ -76,12 +77,14 @@ def corrected_share(
         held_out: classes by unseen fits, by id or alias; those of the model that ships when not given.
     Returns:
         Rows in order of methodology and period; none when fewer than two records of the population were audited.
+    Raises:
+        InputError: two rows name one record and have different final classes.
     Assumes: the audited records were drawn at random from records like these, blind to the labels; the folds were drawn
     by chance and hold about equally many of these records.
     Source: Zrnic and Candes 2024 (cross-prediction), who fold the audited records instead.
     """
     known_as = _known_as(population.records)
-    settled = {known_as.get(a.id, a.id): a for a in audit if a.final}
+    settled = _by_record(audit, known_as)
     final = {name: a.final for name, a in settled.items()}
     kinds = ", ".join(sorted({a.reader_kind for a in audit}))
     unseen = _by_unseen_fits(population.records, held_out_classes() if held_out is None else held_out)
@@ -171,7 +174,7 @@ def audit_remarks(evidence: Evidence, audit: Sequence[Audited], file: Path) -> l
     """What makes an audit table speak for these records less well than it could; empty where nothing does.
 
     Raises:
-        InputError: none of its ids is among the records.
+        InputError: none of its ids is among the records, or two name one record and have different final classes.
     """
     known = _known_as(evidence.advisories)
     missing = [a.id for a in audit if a.id not in known]
@@ -183,6 +186,10 @@ def audit_remarks(evidence: Evidence, audit: Sequence[Audited], file: Path) -> l
     said = []
     if missing:
         said.append(f"{len(missing):,} of {len(audit):,} audited ids are not among these records, such as {missing[0]}")
+    settled = _by_record(audit, known, file)
+    if again := [a for a in audit if a.final and settled[known.get(a.id, a.id)] is not a]:
+        other = settled[known.get(again[0].id, again[0].id)].id
+        said.append(f"{len(again):,} audited ids name a record again and do not count, such as {again[0].id} ({other})")
     if unsettled := sum(not a.final for a in audit):
         said.append(
             f"{unsettled:,} of {len(audit):,} audited records are not settled and left out: "
@@ -193,29 +200,25 @@ def audit_remarks(evidence: Evidence, audit: Sequence[Audited], file: Path) -> l
     return said
 
 
-def side_by_side(rows: Sequence[CorrectedRow]) -> dict[tuple[str, str], dict[str, object]]:
-    """What ``share`` adds to its row of a methodology and period."""
-    return {
-        (r.methodology, r.period): {
-            "corrected": r.corrected.value,
-            "corrected_low": r.corrected.low,
-            "corrected_high": r.corrected.high,
-            "corrected_by": r.corrected.method,
-            "audit_only": r.audit_only.value if r.audit_only else None,
-            "audit_only_low": r.audit_only.low if r.audit_only else None,
-            "audit_only_high": r.audit_only.high if r.audit_only else None,
-            "audited": r.audited,
-            "reader_kind": r.reader_kind,
-        }
-        for r in rows
-    }
+def uncorrected_periods(
+    rows: Sequence[CorrectedRow], audit: Sequence[Audited], evidence: Evidence, period: Period
+) -> str | None:
+    """Why periods have no correction, and what to do; None where they have one or none was asked for.
 
-
-NO_AUDIT: dict[str, object] = {
-    "corrected": None, "corrected_low": None, "corrected_high": None, "corrected_by": None, "audit_only": None,
-    "audit_only_low": None, "audit_only_high": None, "audited": 0, "reader_kind": None,
-}  # fmt: skip
-"""What a row carries where nothing was audited."""
+    Args:
+        rows: as ``corrected_share`` gave them for this audit and period.
+    """
+    wanted = {r.methodology for r in rows if r.period == ALL and period != ALL}
+    if not (without := sorted(wanted - {r.methodology for r in rows if r.period != ALL})):
+        return None
+    published = evidence.advisories.select("id", date="published").select("id", period_column(period))
+    periods = dict(published.iter_rows())
+    here = {i: a for i, a in _by_record(audit, _known_as(evidence.advisories)).items() if i in periods}
+    which = "periods" if len(without) == len(wanted) else f"periods under {', '.join(without)}"
+    said = f"{which} are not corrected, only the whole is: the audited records within one differ in weight"
+    if _one_weight_each([periods[i] for i in here], list(here.values())):
+        return f"{said}; by date of publication they do not, so add --by publication"
+    return f"{said}; periods need a simple sample, or one drawn with --stratify year and shown with --by publication"
 
 
 def fitting_audit(population: Population, taxonomy: Taxonomy) -> list[Audited]:
@@ -225,6 +228,22 @@ def fitting_audit(population: Population, taxonomy: Taxonomy) -> list[Audited]:
     built_in = read_merged(Path(str(files("preventable.data"))) / "audit" / "linux.csv", taxonomy)
     here = _known_as(population.records)
     return built_in if any(a.id in here for a in built_in) else []
+
+
+def _by_record(audit: Sequence[Audited], known_as: Mapping[str, str], file: Path | None = None) -> dict[str, Audited]:
+    """The settled rows by the id of their record; the first of those that name one record.
+
+    Raises:
+        InputError: two of them name one record and have different final classes.
+    """
+    found: dict[str, Audited] = {}
+    for a in audit:
+        if a.final and (first := found.setdefault(known_as.get(a.id, a.id), a)).final != a.final:
+            raise InputError(
+                f"{first.id} and {a.id} name one record, and their final classes differ: {first.final} and {a.final}",
+                file=str(file) if file else None, field="final", hint="Keep one of the two rows",
+            )  # fmt: skip
+    return found
 
 
 def _known_as(records: pl.DataFrame) -> dict[str, str]:

@@ -21,6 +21,8 @@ from preventable.code.counting import count_files
 from preventable.code.path_globs import PathGlobs
 from preventable.code.unsafe_rust import measure_rust
 from preventable.errors import CaseError, InputError
+from preventable.evidence.tables import ids_by_name
+from preventable.plain_text import two_digits
 from preventable.readers.case_file import CaseFile
 from preventable.stats.rates import rate_ratio
 from preventable.studies.events import Event
@@ -276,7 +278,7 @@ def _too_young(
         expected = y / days["old"] * days["new"]
         if expected < 3.7:
             said.append(
-                f"at {pair.old.name}'s rate {expected:.2g} vulnerabilities of {pair.new.name} were to be "
+                f"at {pair.old.name}'s rate {two_digits(expected)} vulnerabilities of {pair.new.name} were to be "
                 f"expected: {x} says little"
             )
     if lines["new"] is not None and lines["old"] and lines["new"] < 0.1 * lines["old"]:
@@ -287,6 +289,11 @@ def _too_young(
 def _events(pair: Pair, inputs: Inputs, window: tuple[date, date]) -> tuple[list[dict[str, object]], int]:
     new, old = PathGlobs(pair.new.paths), PathGlobs(pair.old.paths)
     files = {a.id: a.files for a in inputs.advisories}
+    ids = ids_by_name(inputs.advisories)
+    by_name: dict[Side, frozenset[str]] = {
+        "new": frozenset(ids.get(i, i) for i in pair.new.events),
+        "old": frozenset(ids.get(i, i) for i in pair.old.events),
+    }
     dated: dict[str, Event] = {e.id: e for e in inputs.events.events}
     rows: list[dict[str, object]] = []
     shared = 0
@@ -294,16 +301,16 @@ def _events(pair: Pair, inputs: Inputs, window: tuple[date, date]) -> tuple[list
         mine = [f for f in files[advisory.id] if new.matches(f)]
         theirs = [f for f in files[advisory.id] if old.matches(f)]
         named: list[Side] = []
-        if mine or advisory.id in pair.new.events:
+        if mine or advisory.id in by_name["new"]:
             named.append("new")
-        if theirs or advisory.id in pair.old.events:
+        if theirs or advisory.id in by_name["old"]:
             named.append("old")
         shared += len(named) == 2
         for side in named:
             rows.append(_event(advisory.id, side, dated.get(advisory.id), inputs, window))
     seen = {str(r["id"]) for r in rows}
-    rows += [_event(i, "new", None, inputs, window) for i in pair.new.events if i not in seen]
-    rows += [_event(i, "old", None, inputs, window) for i in pair.old.events if i not in seen]
+    for side, names in by_name.items():
+        rows += [_event(i, side, None, inputs, window) for i in names if i not in seen]
     return sorted(rows, key=lambda r: (str(r["side"]), str(r["id"]))), shared
 
 

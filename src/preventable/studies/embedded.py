@@ -54,13 +54,22 @@ def embedded_releases() -> dict[str, date]:
 def embedded_releases_report() -> ReadReport:
     """What a run that dates by ``embedded_releases`` read there."""
     path, releases = embedded_directory() / "releases.csv", embedded_releases()
-    manifest = msgspec.json.decode((embedded_directory() / "manifest.json").read_bytes(), type=FactsManifest)
-    source = next(r for r in manifest.reports if r.format == "releases")
+    source = next(r for r in _manifest().reports if r.format == "releases")
     digest = f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
     newest = max(releases.values())
     return ReadReport(
         "embedded: linux/releases.csv", "releases", source.licence, digest, newest, len(releases), 0, 0, 0
     )
+
+
+@cache
+def _manifest() -> FactsManifest:
+    return msgspec.json.decode((embedded_directory() / "manifest.json").read_bytes(), type=FactsManifest)
+
+
+def is_embedded(report: ReadReport) -> bool:
+    """Whether a report is one of ``load_facts``: it tells what the facts were made from, not what this run read."""
+    return any(report is one for one in _manifest().reports)
 
 
 def save_facts(evidence: Evidence, releases: dict[str, date], directory: Path, command: str) -> None:
@@ -100,9 +109,11 @@ def load_facts(directory: Path | None = None) -> Evidence:
     Raises:
         StoreError: the files are missing or of another shape.
     """
+    own = directory is None
     directory = directory or embedded_directory()
     try:
-        manifest = msgspec.json.decode((directory / "manifest.json").read_bytes(), type=FactsManifest)
+        path = directory / "manifest.json"
+        manifest = _manifest() if own else msgspec.json.decode(path.read_bytes(), type=FactsManifest)
         frames = {
             name: pl.DataFrame(schema=schema) if name in _LEFT_OUT else pl.read_parquet(directory / f"{name}.parquet")
             for name, schema in SCHEMA.items()

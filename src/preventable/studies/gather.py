@@ -69,11 +69,12 @@ def gather(
         for location in request.locations
     ]
     taxonomy = taxonomy or load_taxonomy()
-    records = _prepared(loads)
+    merged, told = merge_loads(loads, strict=request.strict)
+    records = _prepared(merged, loads)
     evidence = build_evidence(
         records,
         label_records(records, taxonomy, by_text),
-        [_with_unknown_cwes(one, taxonomy, strict=request.strict) for one in less_repeats(loads, strict=request.strict)]
+        [_with_unknown_cwes(one, taxonomy, strict=request.strict) for one in told]
         + ([embedded_releases_report()] if dates_by_embedded(loads) else []),
         component_of,
     )
@@ -82,9 +83,8 @@ def gather(
     return evidence
 
 
-def _prepared(loads: Sequence[Load]) -> list[Advisory]:
-    feeds = [one.advisories for one in loads if one.advisories]
-    if not feeds:
+def _prepared(merged: Sequence[Advisory], loads: Sequence[Load]) -> list[Advisory]:
+    if not merged:
         raise UsageError(
             "no vulnerability records among the locations",
             hint="Give at least one feed of records with --advisories; see `preventable list readers`",
@@ -94,7 +94,6 @@ def _prepared(loads: Sequence[Load]) -> list[Advisory]:
     for one in loads:
         releases.update(one.releases)
         marks.update(one.marks)
-    merged = merge_advisories(feeds)
     kernel: Mapping[str, date] = embedded_releases() if dates_by_embedded(loads) else releases
     dated = [
         record if record.feed != KernelCnaReader.name and not releases else dated_record
@@ -109,14 +108,28 @@ def dates_by_embedded(loads: Sequence[Load]) -> bool:
     return kernel and not any(one.releases for one in loads)
 
 
-def less_repeats(loads: Sequence[Load], *, strict: bool = False) -> list[Load]:
-    """The loads without the records that an earlier one of the same format has by the same id; counted as duplicates.
+def merge_loads(loads: Sequence[Load], *, strict: bool = False) -> tuple[list[Advisory], list[Load]]:
+    """All records, each vulnerability once, and the loads as their reports tell of it: the one rule of all studies.
 
-    Where the two differ a warning says so; the one given first stands.
+    What an earlier load of the same format has by the same id is a duplicate, and no longer among the load's records;
+    where the two differ a warning says so, and the one given first stands. What is one with an earlier record
+    otherwise, by an alias or in another format, is counted as ``joined``.
 
     Raises:
         RecordError: under ``strict``, the first that differs.
     """
+    merged = merge_advisories([one.advisories for one in loads])
+    told = [
+        msgspec.structs.replace(
+            one,
+            report=msgspec.structs.replace(one.report, joined=sum(a.id in joined for a in one.advisories)),
+        )
+        for one, joined in zip(_less_repeats(loads, strict=strict), merged.joined, strict=True)
+    ]
+    return list(merged.records), told
+
+
+def _less_repeats(loads: Sequence[Load], *, strict: bool) -> list[Load]:
     seen: dict[tuple[str, str], tuple[str, Advisory]] = {}
     told = []
     for one in loads:
@@ -164,7 +177,7 @@ def _key(request: Request) -> str:
         msgspec.json.encode(request.options, order="sorted").decode(),
         repr(request.strict),
         request.components_key,
-        *(f"{location}\0{fingerprint(location)}" for location in request.locations),
+        *(f"{location}\0{fingerprint(location, request.format_name)}" for location in request.locations),
     ):
         sha256.update(part.encode() + b"\0")
     return sha256.hexdigest()

@@ -13,6 +13,7 @@ from typing import Literal
 import msgspec
 
 from preventable.errors import CaseError, InputError
+from preventable.evidence.tables import by_id
 from preventable.readers.case_file import CaseFile
 from preventable.readers.exposure import ExposureFile, joined, parse_exposure, read_exposure
 from preventable.readers.git_dates import commit_dates, tag_dates
@@ -22,7 +23,7 @@ from preventable.studies.compare import Reading, Sides
 from preventable.studies.embedded import embedded_releases, embedded_releases_report, load_facts
 from preventable.studies.events import Dates, Events, date_events, window
 from preventable.studies.exposure import Exposure
-from preventable.studies.gather import dates_by_embedded, less_repeats
+from preventable.studies.gather import dates_by_embedded, merge_loads
 from preventable.taxonomy.loader import Methodology
 
 Labeller = Callable[[Sequence[Advisory]], Mapping[str, Label]]
@@ -101,6 +102,7 @@ class Inputs(msgspec.Struct, frozen=True):
                 "failed": r.failed,
                 "rejected": r.rejected,
                 "duplicate": r.duplicate,
+                "joined": r.joined,
             }
             for r in self.reports
         ]
@@ -152,8 +154,7 @@ def read_inputs(
     names = list(locations)
     if releases or setting.releases:
         names.append(releases or _beside(base, setting.releases or ""))
-    loads = less_repeats([load(name, quiet=quiet) for name in names])
-    advisories = [a for one in loads for a in one.advisories]
+    advisories, loads = merge_loads([load(name, quiet=quiet) for name in names])
     reports = [one.report for one in loads]
     versions = _versions(loads)
     if locations:
@@ -194,7 +195,7 @@ def read_inputs(
         labelled=any(label.weakness != "unknown" for label in labels.values()),
         events=events,
         exposure=table,
-        readings=_readings(setting.readings, base),
+        readings=by_id(_readings(setting.readings, base), advisories),
         methodologies=methodologies,
         start=start,
         end=end,

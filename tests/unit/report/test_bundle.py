@@ -11,6 +11,7 @@ from pathlib import Path
 
 import jsonschema
 import msgspec
+import polars as pl
 import pytest
 
 from preventable.errors import OutputError
@@ -18,6 +19,8 @@ from preventable.records import FailedRow
 from preventable.report.bundle import FILES, results_document, write_report
 from preventable.report.schema import ResultsDocument, schema_documents
 from preventable.studies.assessment import Assessment, assess
+from preventable.studies.audit import Audited
+from preventable.studies.audit_columns import BESIDE
 from preventable.studies.population import Filters
 from preventable.taxonomy.loader import builtin
 from support.evidence import evidence, record, report
@@ -68,6 +71,23 @@ def test_the_files_are_all_there(written: Path) -> None:
     assert set(FILES) <= names
     for table in ("shares", "prevented", "trend", "hotspots", "records"):
         assert {f"{table}.csv", f"{table}.parquet"} <= names
+
+
+def test_the_table_of_shares_ends_in_the_columns_of_the_audit(written: Path, tmp_path: Path) -> None:
+    """Empty where there was none, by type also in the Parquet file; filled in where there was one."""
+    with (written / "shares.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert list(rows[0])[:3] == ["methodology", "period", "component"]
+    assert tuple(rows[0])[-len(BESIDE) :] == tuple(BESIDE)
+    assert {r[n] for r in rows for n in BESIDE} == {""}
+    schema = pl.read_parquet(written / "shares.parquet").schema
+    assert {n: schema[n] for n in BESIDE} == BESIDE
+    read = [Audited(i, w, w, w, False, "", "human") for i, w in ((FORMULA, "temporal"), ("D", "leak"))]
+    write_report(hostile(audit=read), builtin(), tmp_path)
+    with (tmp_path / "shares.csv").open(encoding="utf-8", newline="") as stream:
+        pooled, *others = csv.DictReader(stream)
+    assert (pooled["audited"], pooled["reader_kind"], float(pooled["audit_only"])) == ("2", "human", 0.5)
+    assert {r["audited"] for r in others if r["component"] != "all"} == {""}
 
 
 def test_html_of_hostile_records_makes_no_element_and_no_handler(written: Path) -> None:
@@ -124,6 +144,7 @@ def test_csv_cells_are_no_formulas(written: Path) -> None:
             for cell in row:
                 number = re.fullmatch(r"-?[0-9.eE+-]+", cell) is not None
                 assert number or cell[:1] not in ("=", "+", "-", "@", "\t", "\r"), f"{path.name}: {cell!r}"
+                assert all(ch.isprintable() or ch in "\n\t" for ch in cell), f"{path.name}: {cell!r}"
 
 
 def test_results_follow_the_published_schema(written: Path) -> None:

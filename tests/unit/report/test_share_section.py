@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from preventable.report.sections.share import section
+from preventable.stats.ppi import AUDIT_ALONE
 
 ROW = {
     "methodology": "strict", "period": "all", "component": "all", "count": 30, "total": 100, "unknown": 5, "share": 0.3,
@@ -19,6 +20,23 @@ def test_three_rungs_and_who_read() -> None:
     assert figure.alt
     assert "models, which may err alike" in figure.how
     assert "35.0% (95%: 30.0% to 40.0%) corrected by 120 audited records" in found.sentences[0]
+    assert found.sentences[0].endswith(", 36.0% (95%: 28.0% to 45.0%) by these alone.")
+    assert found.sentences[0] in figure.alt
+    assert figure.table is not None
+    assert {"audit_only", "audit_only_low", "audit_only_high"} <= {c.name for c in figure.table.columns}
+
+
+def test_an_audit_too_small_to_correct_the_labels_is_not_said_to() -> None:
+    few = {"corrected_by": AUDIT_ALONE, "corrected": 0.36, "corrected_low": 0.27, "corrected_high": 0.46, "audited": 40}
+    found = section({"results": [ROW | few]})
+    assert found.sentences[0] == (
+        "strict: 30.0% (95%: 22.0% to 40.0%) by the labels, 36.0% (95%: 27.0% to 46.0%) by 40 audited records alone, "
+        "too few to correct the labels."
+    )
+    chart = found.figures[0].chart
+    assert chart is not None
+    (drawn,) = chart["datasets"].values()
+    assert [(r["estimate"], r["low"]) for r in drawn] == [("labels", 0.22), ("audit only", 0.27)]
 
 
 @pytest.mark.parametrize("missing", [{"corrected": None, "audit_only": None, "audited": 0, "reader_kind": None}])

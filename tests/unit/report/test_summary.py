@@ -46,6 +46,13 @@ def test_safe_rust_is_said_to_cover_all_classes_and_to_be_extrapolated() -> None
     assert said.endswith("are carried over to all records of that class.")
 
 
+def test_one_expected_record_is_no_plural() -> None:
+    a = assessment()
+    few = [msgspec.structs.replace(r, count=1.2) if r.state == "by_construction" else r for r in a.prevented]
+    said = sentence(msgspec.structs.replace(a, prevented=few), "safe Rust")
+    assert "would have ruled out about 1 record by construction" in said
+
+
 @pytest.mark.parametrize(("exploited", "start"), [(1, "1 record is known"), (3, "3 records are known")])
 def test_exploited_records_are_a_lower_bound_of_a_dated_catalogue(exploited: int, start: str) -> None:
     a = assessment(report("kev", data_date=date(2025, 8, 25)), exploited=exploited)

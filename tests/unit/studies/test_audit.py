@@ -255,3 +255,45 @@ def test_a_settlement_holds_for_the_two_readings_that_it_settled(tmp_path: Path)
     assert (table[0].final, open_ids) == ("", ["A"])
     audit.write_disagreements(tmp_path, reading("spatial"), reading("race"), open_ids)
     assert "spatial,race,," in path.read_text(encoding="utf-8")
+
+
+def test_no_file_of_an_audit_runs_in_a_spreadsheet_or_a_terminal(tmp_path: Path) -> None:
+    hostile = [
+        Advisory(id='=HYPERLINK("x")', feed="f", file="f", title="\x1b[2J=1", text="a\x9bb\n\tc", package="@x/y"),
+        Advisory(id="B\x1b[1m", feed="f", file="f", files=("\x07",), package="=z"),
+    ]
+    audit.write_audit(tmp_path, audit.draw(hostile, 2, 1, "package"), {}, 1)
+    for path in tmp_path.iterdir():
+        text = path.read_text(encoding="utf-8")
+        assert not {"\x1b", "\x07", "\x9b"} & set(text)
+        if path.suffix == ".csv":
+            cells = [cell for row in csv.reader(text.splitlines()) for cell in row]
+            assert not any(cell.startswith(("=", "+", "-", "@")) for cell in cells)
+    records = (tmp_path / "records.jsonl").read_text(encoding="utf-8")
+    assert "\\u001b" not in records
+    assert '"a b\\n\\tc"' in records
+    sample = audit.read_sample(tmp_path)
+    assert {(one.id, one.stratum) for one in sample} == {('=HYPERLINK("x")', "@x/y"), ("B [1m", "=z")}
+    for name in ("a", "b"):
+        path = tmp_path / f"reading-{name}.csv"
+        path.write_text(path.read_text(encoding="utf-8").replace(",,,", ",Null,,-why"), encoding="utf-8")
+    read = audit.read_reading(tmp_path / "reading-a.csv", builtin(), [one.id for one in sample])
+    table, open_ids = audit.merge(sample, read, read, {}, "human")
+    assert (len(table), open_ids) == (2, [])
+    audit.write_merged(table, tmp_path / "out.csv")
+    assert ",'-why," in (tmp_path / "out.csv").read_text(encoding="utf-8")
+    assert audit.read_merged(tmp_path / "out.csv", builtin()) == table
+
+
+def test_ids_that_look_alike_in_a_table_are_refused(tmp_path: Path) -> None:
+    drawn = audit.draw([Advisory("A b", "f", "f"), Advisory("A\x1bb", "f", "f")], 2, 1)
+    with pytest.raises(InputError, match="control characters or blanks alone: A b"):
+        audit.write_audit(tmp_path / "a", drawn, {}, 1)
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_settlement_with_capitals_settles(tmp_path: Path) -> None:
+    path = tmp_path / "disagreements.csv"
+    path.write_text("id;reading_a;reading_b;class;note\nA;Crypto;race; RACE ;\n", encoding="utf-8")
+    assert audit.settled_readings(tmp_path) == {"A": ("crypto", "race")}
+    assert audit.read_reading(path, builtin())["A"].weakness == "race"

@@ -101,6 +101,17 @@ def test_seen_events_are_admitted_once() -> None:
     assert second.rows[0].events_old == 60
 
 
+def test_a_record_that_was_admitted_by_another_name_is_no_new_event_and_not_rejected() -> None:
+    """A feed that is added before the others gives the vulnerability its own id; an alias tells that it is the same."""
+    lines = opened()
+    look(lines, inputs([record("RUSTSEC-1", "Rust", date(2027, 1, 1))]))
+    advisory, label = record("CVE-1", "Rust", date(2027, 1, 1))
+    named = msgspec.structs.replace(advisory, aliases=("RUSTSEC-1",))
+    second = look(lines, inputs([(named, label)]))
+    assert second.looks["half"].admitted == ()
+    assert (second.rows[0].events_new, second.looks["half"].rejected) == (1, ())
+
+
 def test_a_late_record_of_a_counted_cluster_is_no_new_event() -> None:
     lines = opened()
     look(lines, inputs([record("B", "C", date(2027, 1, 1), "x")]))

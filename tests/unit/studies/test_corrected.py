@@ -16,12 +16,10 @@ from preventable.evidence.tables import SCHEMA, Evidence
 from preventable.stats.ppi import AUDIT_ALONE
 from preventable.studies.audit import Audited
 from preventable.studies.corrected import (
-    NO_AUDIT,
     CorrectedRow,
     audit_remarks,
     corrected_share,
     fitting_audit,
-    side_by_side,
 )
 from preventable.studies.embedded import load_facts
 from preventable.studies.population import Filters, Population, select
@@ -100,13 +98,6 @@ def test_an_audit_of_aliases_is_one_of_the_records() -> None:
     renamed = [msgspec.structs.replace(a, id=f"GHSA-{int(a.id[-5:])}") for a in audit]
     assert corrected_share(records, renamed, builtin()) == corrected_share(records, audit, builtin())
     assert audit_remarks(evidence(["a"]), audited(["alias of a"], ["leak"]), Path("t.csv")) == []
-
-
-def test_what_share_adds_has_the_same_members_everywhere() -> None:
-    records, audit, _ = simulated()
-    added = side_by_side(corrected_share(records, audit, builtin(), methodologies=["strict"], period="year"))
-    assert set(added[("strict", "all")]) == set(NO_AUDIT)
-    assert added[("strict", "2024")]["audited"]
 
 
 def drawn(truth: list[bool], strata: list[str], sizes: dict[str, int]) -> list[Audited]:
@@ -298,3 +289,30 @@ def test_the_model_that_ships_says_what_unseen_fits_gave() -> None:
     untold = {i for i, classes in held.items() if len(classes) == FOLDS} - audit_ids()
     assert {r.weakness for i, r in readings().items() if i in untold} <= {"unknown", "divide"}
     assert {len(classes) for i, classes in held.items() if i not in untold | audit_ids()} == {1}
+
+
+def evidence_of(records: Population) -> Evidence:
+    return msgspec.structs.replace(evidence([]), advisories=records.records)
+
+
+def test_a_record_audited_under_two_ids_counts_once_where_they_agree() -> None:
+    records = population(["temporal", "leak", "leak", "temporal"])
+    once = audited(["CVE-X-00000", "CVE-X-00001", "CVE-X-00002"], ["temporal", "leak", "temporal"])
+    twice = [*once, *audited(["GHSA-0"], ["temporal"])]
+    assert audit_remarks(evidence_of(records), once, Path("a.csv")) == []
+    (said,) = audit_remarks(evidence_of(records), twice, Path("a.csv"))
+    assert "1 audited ids name a record again" in said
+    assert "GHSA-0 (CVE-X-00000)" in said
+    assert corrected_share(records, twice, builtin()) == corrected_share(records, once, builtin())
+
+
+def test_a_record_audited_under_two_ids_with_two_classes_is_refused() -> None:
+    records = population(["temporal", "leak", "leak", "temporal"])
+    audit = audited(["CVE-X-00000", "CVE-X-00001", "GHSA-0"], ["temporal", "leak", "leak"])
+    with pytest.raises(InputError, match=r"CVE-X-00000 and GHSA-0 .* temporal and leak \(file a\.csv, field final\)"):
+        audit_remarks(evidence_of(records), audit, Path("a.csv"))
+    with pytest.raises(InputError, match="CVE-X-00000 and GHSA-0"):
+        corrected_share(records, audit, builtin())
+    # One of the two not settled yet: the other speaks.
+    open_one = msgspec.structs.replace(audit[2], final="")
+    assert not any("again" in s for s in audit_remarks(evidence_of(records), [*audit[:2], open_one], Path("a.csv")))

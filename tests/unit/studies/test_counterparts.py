@@ -49,6 +49,14 @@ def test_only_the_common_calendar_time_counts() -> None:
     assert row.too_young
 
 
+def test_a_vulnerability_that_the_case_names_by_an_alias_counts() -> None:
+    read = inputs(("CVE-1", "elsewhere.c", date(2025, 6, 1)))
+    named = tuple(msgspec.structs.replace(a, aliases=("GHSA-1",)) for a in read.advisories)
+    pair = msgspec.structs.replace(PAIR, old=msgspec.structs.replace(PAIR.old, events=("GHSA-1",)))
+    (row,) = compare_pairs([pair], msgspec.structs.replace(read, advisories=named), Path())
+    assert [(e["id"], e["side"], e["counts"]) for e in row.events] == [("CVE-1", "old", True)]
+
+
 @pytest.mark.parametrize(
     ("change", "word"),
     [({"overlap": "none"}, "overlap"), ({"new": PairSide("new", ("new/**",), "pair/new")}, "deployment"),

@@ -7,6 +7,7 @@ from typing import Any
 
 import altair as alt
 
+from preventable.plain_text import two_digits
 from preventable.report.model import Column, Figure, Section, Table
 
 THRESHOLD = 20.0
@@ -43,7 +44,7 @@ def section(envelope: Mapping[str, Any]) -> Section:
                 title="Confidence sequences of the rate ratio",
                 how="Valid at all looks together for a constant ratio; by inversion of the mixture martingale.",
                 chart=_sequence(ends) if ends else None,
-                alt="; ".join(f"{r['claim']}: {r['low']:.2g} to {r['high']:.2g}" for r in ends),
+                alt="; ".join(f"{r['claim']}: {two_digits(r['low'])} to {two_digits(r['high'])}" for r in ends),
             ),
         ),
     )

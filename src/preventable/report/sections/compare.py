@@ -7,6 +7,7 @@ from typing import Any
 
 import altair as alt
 
+from preventable.plain_text import two_digits
 from preventable.report.model import Column, Figure, Section, Table
 
 HEADLINE = 14
@@ -76,9 +77,10 @@ def _forest(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _words(row: Mapping[str, Any]) -> str:
-    high = "unbounded" if row["high"] is None else f"{row['high']:.2g}"
+    high = "unbounded" if row["high"] is None else two_digits(row["high"])
     return (
-        f"{row['population']}, {row['counts']} ({row['labels']}): {row['ratio']:.2g}, from {row['low']:.2g} to {high}"
+        f"{row['population']}, {row['counts']} ({row['labels']}): {two_digits(row['ratio'])}, "
+        f"from {two_digits(row['low'])} to {high}"
     )
 
 

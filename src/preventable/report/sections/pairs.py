@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from preventable.plain_text import two_digits
 from preventable.report.model import Column, Figure, Section, Table
 
 
@@ -38,10 +39,11 @@ def pair_sentence(row: Mapping[str, Any]) -> str:
     )
     if row["ratio"] is None or row["low"] is None:
         return f"{head}: no rate ratio, for {row['reason']}.{where}{young}"
-    high = "unbounded" if row["high"] is None else f"{row['high']:,.4g}"
+    high = "unbounded" if row["high"] is None else two_digits(row["high"])
     return (
         f"{head}: {row['events_new']} and {row['events_old']} vulnerabilities from {row['start']} to {row['end']}, "
-        f"a rate ratio of {row['ratio']:.2g} (from {row['low']:.2g} to {high}, unadjusted).{where}{young}"
+        f"a rate ratio of {two_digits(row['ratio'])} (from {two_digits(row['low'])} to {high}, unadjusted)."
+        f"{where}{young}"
     )
 
 

@@ -9,6 +9,7 @@ import altair as alt
 
 from preventable.report.model import Column, Figure, Section, Table
 from preventable.report.wording import who_read
+from preventable.stats.ppi import AUDIT_ALONE
 
 _WAYS = (("labels", "share", "low", "high"), ("corrected", "corrected", "corrected_low", "corrected_high"),
          ("audit only", "audit_only", "audit_only_low", "audit_only_high"))  # fmt: skip
@@ -21,16 +22,7 @@ def section(envelope: Mapping[str, Any]) -> Section:
     pooled = sorted((r for r in rows if r["period"] == r["component"] == "all"), key=lambda r: float(r["share"]))
     corrected = [r for r in pooled if r.get("corrected") is not None]
     readers = sorted({str(r["reader_kind"]) for r in corrected})
-    sentences = [
-        f"{r['methodology']}: {_interval(r['share'], r['low'], r['high'])} by the labels"
-        + (
-            f", {_interval(r['corrected'], r['corrected_low'], r['corrected_high'])} corrected by "
-            f"{r['audited']} audited records."
-            if r.get("corrected") is not None
-            else "; no audit of these records, so not corrected."
-        )
-        for r in pooled
-    ]
+    sentences = [f"{r['methodology']}: {_said(r)}." for r in pooled]
     how = (
         "By the labels: counted / admitted records, Wilson interval. Corrected: prediction-powered inference (PPI++) "
         "on a random sample that was read in full; exact where it is small. Audit only: Wilson on that sample. "
@@ -59,10 +51,9 @@ def section(envelope: Mapping[str, Any]) -> Section:
 
 def _ladder(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     data = [
-        {"definition": r["methodology"], "estimate": way, "share": r[value], "low": r[low], "high": r[high]}
+        {"definition": r["methodology"], "estimate": way, "share": value, "low": low, "high": high}
         for r in rows
-        for way, value, low, high in _WAYS
-        if r.get(value) is not None
+        for way, value, low, high in _ways(r)
     ]
     ways = [way for way in _LOOKS if any(r["estimate"] == way for r in data)]
     colours = alt.Scale(domain=ways, range=[_LOOKS[way][0] for way in ways])
@@ -72,13 +63,32 @@ def _ladder(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         yOffset=alt.YOffset("estimate:N", sort=list(_LOOKS)),
         color=alt.Color("estimate:N", scale=colours, title=None),
     )
-    axis = alt.Axis(format="%")
+    axis = alt.Axis(format="%", tickCount=8)
     bars = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", axis=axis, title="share of records"), x2="high:Q")
-    points = base.mark_point(filled=True, size=50).encode(
+    points = base.mark_point(filled=True, size=50, opacity=1).encode(
         x="share:Q", shape=alt.Shape("estimate:N", scale=shapes, title=None)
     )
     chart: dict[str, Any] = (bars + points).properties(width="container", height=alt.Step(18)).to_dict()
     return chart
+
+
+def _ways(row: Mapping[str, Any]) -> list[tuple[str, float, float, float]]:
+    """The estimates of a row; where the audit is too small to correct the labels, its exact share alone."""
+    found = {way: (row[value], row[low], row[high]) for way, value, low, high in _WAYS if row.get(value) is not None}
+    if row.get("corrected_by") == AUDIT_ALONE and "corrected" in found:
+        found["audit only"] = found.pop("corrected")
+    return [(way, *figures) for way, figures in found.items()]
+
+
+def _said(row: Mapping[str, Any]) -> str:
+    shown = {way: _interval(*figures) for way, *figures in _ways(row)}
+    said = f"{shown['labels']} by the labels"
+    if "corrected" in shown:
+        said += f", {shown['corrected']} corrected by {row['audited']} audited records"
+        return f"{said}, {shown['audit only']} by these alone" if "audit only" in shown else said
+    if "audit only" in shown:
+        return f"{said}, {shown['audit only']} by {row['audited']} audited records alone, too few to correct the labels"
+    return f"{said}; no audit of these records, so not corrected"
 
 
 def _interval(value: object, low: object, high: object) -> str:
@@ -98,5 +108,7 @@ _COLUMNS = (
     Column("corrected_low", "low", "share"),
     Column("corrected_high", "high", "share"),
     Column("audit_only", "audit only", "share"),
+    Column("audit_only_low", "low", "share"),
+    Column("audit_only_high", "high", "share"),
     Column("audited", "audited", "count"),
 )
