@@ -34,41 +34,49 @@ from preventable.taxonomy.loader import builtin
 
 F64 = npt.NDArray[np.float64]
 RESAMPLES = 2000
+OTHERS = ("disagreed", "below 0.05", "0.05 to 0.2", "0.2 to 0.8", "0.8 to 0.95", "0.95 or more")
+"""Strata of the readings of other projects: CISA's CWE and the model disagreed, else by the strict chance."""
 HERE = Path(__file__).parent
 
 
-def f1(y: F64, p: F64) -> float:
+def f1(y: F64, p: F64, w: F64) -> float:
     found = p > 0.5
-    both = float((y * found).sum())
-    return 2 * both / (y.sum() + found.sum()) if both else 0.0
+    both = float((w * y * found).sum())
+    return 2 * both / float((w * y).sum() + (w * found).sum()) if both else 0.0
 
 
-def brier(y: F64, p: F64) -> float:
-    return float(((p - y) ** 2).mean())
+def brier(y: F64, p: F64, w: F64) -> float:
+    return float(np.average((p - y) ** 2, weights=w))
 
 
-def slope(y: F64, p: F64) -> float:
+def slope(y: F64, p: F64, w: F64) -> float:
     inside = np.clip(p, 1e-4, 1 - 1e-4)
     logit = np.log(inside / (1 - inside))
 
     def loss(ab: F64) -> float:
         z = ab[0] * logit + ab[1]
-        return float((np.logaddexp(0, z) - y * z).mean())
+        return float(np.average(np.logaddexp(0, z) - y * z, weights=w))
 
     return float(minimize(loss, np.array([1.0, 0.0]), method="Nelder-Mead").x[0])
 
 
-def interval(measure: Callable[[F64, F64], float], y: F64, p: F64, resamples: int = RESAMPLES) -> str:
+def interval(
+    measure: Callable[[F64, F64, F64], float], y: F64, p: F64, stands_for: F64, resamples: int = RESAMPLES
+) -> str:
+    """The measure and its bootstrap interval; drawn anew within each stratum, whose records stand for as many each."""
     rng = np.random.default_rng(1)
-    values = [measure(y[i], p[i]) for i in (rng.integers(0, len(y), len(y)) for _ in range(resamples))]
+    strata = [np.flatnonzero(stands_for == w) for w in np.unique(stands_for)]
+    draws = (np.concatenate([rng.choice(of, len(of)) for of in strata]) for _ in range(resamples))
+    values = [measure(y[i], p[i], stands_for[i]) for i in draws]
     low, high = np.quantile(values, [0.025, 0.975])
-    return f"{measure(y, p):.3f} ({low:.3f} to {high:.3f})"
+    return f"{measure(y, p, stands_for):.3f} ({low:.3f} to {high:.3f})"
 
 
-def report(name: str, y: F64, p: F64) -> None:
+def report(name: str, y: F64, p: F64, stands_for: F64 | None = None) -> None:
+    w = np.ones(len(y)) if stands_for is None else stands_for
     wrong_yes, wrong_no = int(((p > 0.5) & (y == 0)).sum()), int(((p <= 0.5) & (y == 1)).sum())
     print(
-        f"| {name} | {len(y)} | {interval(f1, y, p)} | {interval(brier, y, p)} | {interval(slope, y, p, 200)} "
+        f"| {name} | {len(y)} | {interval(f1, y, p, w)} | {interval(brier, y, p, w)} | {interval(slope, y, p, w, 200)} "
         f"| {wrong_yes} / {wrong_no} |"
     )
 
@@ -169,7 +177,8 @@ def agreement() -> None:
     read = {k: r for k, r in readings().items() if r.second is not None}
     print("\n| read twice | records | same class | kappa | strict: same | kappa | broad: same | kappa |")
     print("|---|---|---|---|---|---|---|---|")
-    for name, drawn in (("picked as hard", ("uncertain", "mixed")), ("others", ("random", "rest"))):
+    groups = (("kernel, picked as hard", ("uncertain", "mixed")), ("kernel, others", ("random", "rest")))
+    for name, drawn in (*groups, ("other projects", OTHERS)):
         pairs = [(r.weakness, r.second or "") for r in read.values() if r.drawn in drawn]
         cells = []
         for told in (
@@ -205,13 +214,15 @@ def main() -> None:
             ("kernel readings, picked as hard, folds", "kernel", ("uncertain", "mixed")),
             ("older kernel CVEs, specific NVD labels, folds", "nluedtke", ("all",)),
             ("RustSec readings, folds", "rustsec", ("random",)),
+            ("readings of other projects, weighted by strata, folds", "vr", OTHERS),
+            ("the same, but those whose CWE and label disagreed", "vr", OTHERS[1:]),
             ("CISA, not kernel, specific CWEs (noisy), folds", "vr", ("all",)),
         ):
             chosen = [h for h in held if h["source"] == source and h["drawn"] in drawn]
             for column, group in (("strict", STRICT), ("broad", BROAD)):
                 y = np.array([float(h["truth"] in group) for h in chosen])
                 p = np.array([float(h[column]) for h in chosen])
-                report(f"{name}: {column}", y, p)
+                report(f"{name}: {column}", y, p, np.array([float(h["stands_for"]) for h in chosen]))
                 if source == "kernel" and "rest" in drawn:
                     by_other_readings(chosen, column, group)
                     if column == "strict":

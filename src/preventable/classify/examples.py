@@ -25,7 +25,7 @@ from preventable.records import Advisory
 from preventable.taxonomy.loader import Taxonomy
 
 CLASSES: tuple[str, ...] = PRECEDENCE
-READING_WEIGHTS = {"kernel": 3.0, "rustsec": 6.0}
+READING_WEIGHTS = {"kernel": 3.0, "rustsec": 6.0, "vr": 3.0}
 CATEGORY_WEIGHT = 3.0
 CWE_WEIGHTS = {"nluedtke": 6.0, "vr-kernel": 1.0, "vr": 0.7}
 COMMON = frozenset(("injection", "access-control", "path"))
@@ -52,6 +52,8 @@ class Example(msgspec.Struct, frozen=True):
     weight: float
     by: str
     """``reading``, ``cwe``, ``category`` or ``none``."""
+    stands_for: float = 1.0
+    """How many texts like it, where readings were drawn by strata."""
     among: frozenset[str] = frozenset()
     """Classes of which it is one, where no single one is known."""
     kin: frozenset[str] = frozenset()
@@ -125,14 +127,21 @@ class Reading(msgspec.Struct, frozen=True):
     """How it was picked: a fact about the order of reading, since every kernel record of the file has been read."""
     second: str | None = None
     """What a second reading, blind to the first, said."""
+    stands_for: float = 1.0
+    """How many records like it, where they were drawn by strata."""
 
 
 def readings() -> dict[str, Reading]:
-    """The training readings, kernel and RustSec, by id."""
+    """The training readings, of the kernel, RustSec and others, by id."""
     second = {row["id"]: row["class"] for row in _table("linux-second-readings.csv")}
     return {
-        row["id"]: Reading(row["class"], row["drawn"], second.get(row["id"]))
-        for name in ("linux-readings.csv", "rustsec-readings.csv")
+        row["id"]: Reading(
+            row["class"],
+            row["drawn"],
+            row.get("second") or second.get(row["id"]),
+            float(row.get("stands_for", 1)),
+        )
+        for name in ("linux-readings.csv", "rustsec-readings.csv", "other-readings.csv")
         for row in _table(name)
     }
 
@@ -175,13 +184,15 @@ def assemble(
             continue
         weakness: str | None = None
         among: frozenset[str] = frozenset()
-        weight, by = 0.0, "none"
+        weight, by, stands_for = 0.0, "none", 1.0
         if row.id in read:
-            said = frozenset((read[row.id].weakness, read[row.id].second or read[row.id].weakness)) & frozenset(CLASSES)
+            reading = read[row.id]
+            said = frozenset((reading.weakness, reading.second or reading.weakness)) & frozenset(CLASSES)
             if said:  # a reading of ``unknown`` teaches nothing
-                weight, by = READING_WEIGHTS["kernel"], "reading"
+                weight, by = READING_WEIGHTS.get(row.source, READING_WEIGHTS["kernel"]), "reading"
                 weakness, among = (next(iter(said)), frozenset()) if len(said) == 1 else (None, said)
-        elif row.source in CWE_WEIGHTS and row.cwe:
+                stands_for = reading.stands_for
+        elif row.source in CWE_WEIGHTS and row.cwe and not _repeats_title(row):
             decided = [c for cwe in row.cwe if (c := taxonomy.class_of_cwe(cwe)) is not None]
             if decided:
                 weakness = min(decided, key=CLASSES.index)
@@ -192,8 +203,16 @@ def assemble(
                     weakness, weight = _consequence(row, weakness, weight)
         if weight > 0:
             kin = frozenset(row.aliases)
-            examples.append(Example(row.id, row.source, row.title, row.text, weakness, weight, by, among, kin))
+            examples.append(
+                Example(row.id, row.source, row.title, row.text, weakness, weight, by, stands_for, among, kin)
+            )
     return examples
+
+
+def _repeats_title(row: Row) -> bool:
+    """Whether the text says no more than the title: mostly what an attacker gains, with a CWE that others know."""
+    title, text = (" ".join(part.lower().split()) for part in (row.title, row.text))
+    return bool(title) and text in ("", title)
 
 
 def _rust(row: Row, reading: Reading | None) -> list[Example]:
@@ -216,7 +235,7 @@ def _rust(row: Row, reading: Reading | None) -> list[Example]:
     weight, by = (CATEGORY_WEIGHT, "category") if among else (0.0, "none")
     if reading is not None and reading.weakness in CLASSES and (not among or reading.weakness in among):
         weakness, weight, by = reading.weakness, READING_WEIGHTS["rustsec"], "reading"
-    return [Example(row.id, row.source, row.title, row.text, weakness, weight, by, among, kin)]
+    return [Example(row.id, row.source, row.title, row.text, weakness, weight, by, 1.0, among, kin)]
 
 
 def _consequence(row: Row, weakness: str, weight: float) -> tuple[str | None, float]:

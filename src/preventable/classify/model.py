@@ -47,7 +47,7 @@ BRIEF = 12
 that ..."""
 LEAST_OF_BRIEF = 0.50
 """... more is asked of them."""
-MODEL_VERSION = "3"
+MODEL_VERSION = "4"
 _DAMAGE = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, msgspec.MsgspecError)
 """What reading a file raises that is not a model, or is a damaged one."""
 _TIERS = (
@@ -66,6 +66,7 @@ class Calibration(msgspec.Struct, frozen=True):
     commit: tuple[float, float, float] = (1.0, 0.0, 0.0)
     sentence: tuple[float, float, float] = (1.0, 0.0, 0.0)
     other: tuple[float, float, float] = (1.0, 0.0, 0.0)
+    rust: tuple[float, float, float] = (1.0, 0.0, 0.0)
 
 
 class Card(msgspec.Struct, frozen=True):
@@ -75,12 +76,18 @@ class Card(msgspec.Struct, frozen=True):
     classes: tuple[str, ...]
     data_digest: str
     rows: dict[str, int]
-    temperature: tuple[float, float, float]
+    temperature: tuple[float, float, float, float]
     """By genre of text."""
     calibrations: dict[str, Calibration]
     """By methodology, and ``strict`` and ``broad`` in any case."""
     licence: str
     vocabulary: str
+
+
+class _Versioned(msgspec.Struct, frozen=True):
+    """The part of a card that every version has."""
+
+    version: str
 
 
 class Prediction(msgspec.Struct, frozen=True):
@@ -322,7 +329,7 @@ def calibrated(p: F32, counted: npt.NDArray[np.bool_], genre: npt.NDArray[np.int
     summed: F32 = p[:, counted].sum(axis=1)
     if calibration == Calibration():
         return np.clip(summed, np.float32(0), np.float32(1))
-    fits = np.array((calibration.commit, calibration.sentence, calibration.other))[genre]
+    fits = np.array(msgspec.structs.astuple(calibration))[genre]
     z = fits[:, 0] * logit(summed) + fits[:, 1] * lead(p, counted) + fits[:, 2]
     result: F32 = (1.0 / (1.0 + np.exp(-z))).astype(np.float32)
     return result
@@ -354,6 +361,12 @@ def load_model(path: Path, taxonomy: Taxonomy | None = None) -> ModelLabeller:
     """
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+            version = msgspec.json.decode(archive["card"].tobytes(), type=_Versioned).version
+            if version != MODEL_VERSION:
+                raise FormatError(
+                    f"a model of version {version}, expected {MODEL_VERSION}", file=str(path),
+                    hint="Make one with preventable train",
+                )  # fmt: skip
             card = msgspec.json.decode(archive["card"].tobytes(), type=Card)
             words = archive["words"].tobytes().split(b"\n")
             keys = np.cumsum(archive["key_steps"], dtype=np.uint64)
@@ -361,10 +374,9 @@ def load_model(path: Path, taxonomy: Taxonomy | None = None) -> ModelLabeller:
             bias = archive["bias"]
     except _DAMAGE as error:
         raise FormatError(f"not a model: {error}", file=str(path), hint="Make one with preventable train") from error
-    if card.version != MODEL_VERSION or weights.shape != (len(keys), len(card.classes)):
+    if weights.shape != (len(keys), len(card.classes)):
         raise FormatError(
-            f"a model of version {card.version} and shape {weights.shape}, expected {MODEL_VERSION} and "
-            f"({len(keys)}, {len(card.classes)})",
+            f"not a model: weights of shape {weights.shape}, expected ({len(keys)}, {len(card.classes)})",
             file=str(path),
             hint="Make one with preventable train",
         )

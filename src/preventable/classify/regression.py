@@ -83,33 +83,37 @@ def fit_softmax(
     )
 
 
-def fit_temperature(scores: F32, truth: npt.NDArray[np.int64]) -> float:
+def fit_temperature(scores: F32, truth: npt.NDArray[np.int64], weights: npt.NDArray[np.float64]) -> float:
     """The factor of the scores under which the true classes are likeliest.
 
     Args:
         scores: shape (records, classes).
         truth: shape (records,), the class of each.
+        weights: shape (records,), how many records each stands for.
     """
 
     def loss(t: npt.NDArray[np.float64]) -> float:
         p = softmax(scores * np.float32(np.exp(t[0])))
-        return -float(np.log(np.maximum(p[np.arange(len(truth)), truth], 1e-9)).mean())
+        return -float(np.average(np.log(np.maximum(p[np.arange(len(truth)), truth], 1e-9)), weights=weights))
 
     return float(np.exp(minimize(loss, np.zeros(1), method="Nelder-Mead").x[0]))
 
 
-def fit_logistic(evidence: npt.NDArray[np.float64], y: npt.NDArray[np.bool_]) -> tuple[float, float, float]:
+def fit_logistic(
+    evidence: npt.NDArray[np.float64], y: npt.NDArray[np.bool_], weights: npt.NDArray[np.float64]
+) -> tuple[float, float, float]:
     """Slope of the sum, slope of the lead, offset; neither slope below zero, held gently to (1, 0, 0).
 
     Args:
         evidence: shape (records, 2), sum and lead of the classes that count.
         y: shape (records,), whether a record counts.
+        weights: shape (records,), how many records each stands for.
     """
 
     def loss(abc: npt.NDArray[np.float64]) -> float:
         z = evidence @ abc[:2] + abc[2]
         pull = (abc[0] - 1) ** 2 + abc[1] ** 2 + abc[2] ** 2
-        return float((np.logaddexp(0, z) - y * z).mean()) + 1e-3 * float(pull)
+        return float(np.average(np.logaddexp(0, z) - y * z, weights=weights)) + 1e-3 * float(pull)
 
     bounds = [(0, None), (0, None), (None, None)]
     a, b, c = minimize(loss, np.array([0.5, 0.5, 0.0]), method="L-BFGS-B", bounds=bounds).x

@@ -46,8 +46,9 @@ PENALTY = 2e-5
 RARE = 5.0
 """Logarithm of how rare a feature is whose weight the ridge holds as if unscaled."""
 FOLDS = 8
-CALIBRATED_ON = ("kernel", "nluedtke", "rustsec")
-"""By genre of text, the source on whose held-out predictions it is calibrated; CISA's labels are too noisy for it."""
+CALIBRATED_ON = ("kernel", "nluedtke", "vr", "rustsec")
+"""By genre of text, the source on whose held-out predictions it is calibrated; of CISA's records those that were read,
+since its labels are too noisy for it."""
 
 
 class _Held(msgspec.Struct, frozen=True):
@@ -291,7 +292,7 @@ def _folds(examples: Sequence[Example]) -> npt.NDArray[np.intp]:
 
 def _calibrate(
     held: _Held, within: npt.NDArray[np.bool_], taxonomy: Taxonomy
-) -> tuple[tuple[float, float, float], dict[str, Calibration]]:
+) -> tuple[tuple[float, float, float, float], dict[str, Calibration]]:
     """Temperature, then slopes and offset by methodology, each by genre, from some of the texts.
 
     A category, or a pair of readings, counts for a methodology whose classes hold all or none of those that it names.
@@ -306,10 +307,14 @@ def _calibrate(
     examples = held.examples
     truth = np.array([CLASSES.index(e.weakness) if e.weakness else -1 for e in examples])
     known = np.array([[c == e.weakness or (not e.weakness and c in e.among) for c in CLASSES] for e in examples])
-    of_genre = [within & np.array([e.source == source for e in examples]) for source in CALIBRATED_ON]
+    weights = np.array([e.stands_for for e in examples])
+    of_genre = [
+        within & np.array([e.source == source and (e.source != "vr" or e.by == "reading") for e in examples])
+        for source in CALIBRATED_ON
+    ]
     temperature = []
     for use in (u & (truth >= 0) for u in of_genre):
-        temperature.append(fit_temperature(held.scores[use], truth[use]) if use.sum() >= ENOUGH else 1.0)
+        temperature.append(fit_temperature(held.scores[use], truth[use], weights[use]) if use.sum() >= ENOUGH else 1.0)
     p = softmax(held.scores * np.array(temperature, dtype=np.float32)[held.genre][:, None])
     calibrations = {}
     for name, methodology in taxonomy.methodologies.items():
@@ -317,17 +322,17 @@ def _calibrate(
         evidence = np.column_stack([logit(p[:, counted].sum(axis=1)), lead(p, counted)])
         yes, no = (known & counted).any(axis=1), (known & ~counted).any(axis=1)
         fits = [
-            fit_logistic(evidence[use], yes[use]) if use.sum() >= ENOUGH else (1.0, 0.0, 0.0)
+            fit_logistic(evidence[use], yes[use], weights[use]) if use.sum() >= ENOUGH else (1.0, 0.0, 0.0)
             for use in (u & (yes != no) for u in of_genre)
         ]
         calibrations[name] = Calibration(*fits)
-    return (temperature[0], temperature[1], temperature[2]), calibrations
+    return (temperature[0], temperature[1], temperature[2], temperature[3]), calibrations
 
 
 def _labels(
     scores: F32,
     genre: npt.NDArray[np.intp],
-    temperature: tuple[float, float, float],
+    temperature: tuple[float, float, float, float],
     calibrations: dict[str, Calibration],
 ) -> _Labels:
     """What scores of shape (n, c) come to under a calibration."""
@@ -347,6 +352,7 @@ def held_out_rows(trained: Trained) -> list[dict[str, str | float | None]]:
                 "id": example.id,
                 "source": example.source,
                 "drawn": reading.drawn if reading else "all",
+                "stands_for": example.stands_for,
                 "truth": reading.weakness if reading else example.weakness,
                 "second": reading.second if reading else None,
                 "predicted": CLASSES[int(c)],

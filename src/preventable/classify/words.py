@@ -15,10 +15,16 @@ BODY_WORDS = 260
 MAX_CHARACTERS = 20_000
 """Of a text that is longer, only the beginning is read: weights are learned on the beginning of texts."""
 
-COMMIT, SENTENCE, OTHER = range(3)
-GENRES = ("commit", "sentence", "other")
+COMMIT, SENTENCE, OTHER, RUST = range(4)
+GENRES = ("commit", "sentence", "other", "rust")
 """A commit message (the kernel's CNA publishes these); the one paragraph of a CVE, without a title, under a patch's
-subject or about the Linux kernel; any other advisory."""
+subject or about the Linux kernel; any other advisory; one that speaks of
+Rust."""
+_RUST_WORDS = frozenset(
+    b"crate crates rust rustsec cargo unsafe unsound unsoundness trait traits vec usize panics".split()
+)
+_RUST_PATH = re.compile(r"\w::\w").search
+"""Any of these makes another advisory one of Rust."""
 
 _TABLE = bytes(i | 0x20 if 65 <= i <= 90 or 97 <= i <= 122 else 32 for i in range(256))
 """Letters to lower case, everything else to a space."""
@@ -111,7 +117,7 @@ class Words(msgspec.Struct, frozen=True):
     title: list[bytes]
     body: list[bytes]
     genre: int
-    """How the text was written: ``COMMIT``, ``SENTENCE`` or ``OTHER``."""
+    """How the text was written: ``COMMIT``, ``SENTENCE``, ``OTHER`` or ``RUST``."""
 
 
 def words_of(title: str, text: str) -> Words:
@@ -138,7 +144,12 @@ def words_of(title: str, text: str) -> Words:
         if "dead0000000001" in text or "0x6b6b6b6b" in text:
             extra = b" poison-pointer "
         text = without_trace(text)
-    return Words(_split(title[:400])[:TITLE_WORDS], _split(text, extra)[:BODY_WORDS], genre)
+    in_title, in_body = _split(title[:400])[:TITLE_WORDS], _split(text, extra)[:BODY_WORDS]
+    if genre == OTHER and (
+        not _RUST_WORDS.isdisjoint(in_title) or not _RUST_WORDS.isdisjoint(in_body) or _RUST_PATH(f"{title} {text}")
+    ):
+        genre = RUST
+    return Words(in_title, in_body, genre)
 
 
 def _genre(title: str, text: str) -> int:

@@ -48,6 +48,6 @@ def command(data: Path, out: Path, held_out: Path | None, quiet: bool) -> None:
         raise
     model = save(trained, out)
     if held_out is not None:
-        columns = ("id", "source", "drawn", "truth", "second", "predicted", "strict", "broad")
+        columns = ("id", "source", "drawn", "stands_for", "truth", "second", "predicted", "strict", "broad")
         held_out.write_text(output.render_rows(held_out_rows(trained), "csv", columns), encoding="utf-8")
     said(f"{out}: {out.stat().st_size / 1e6:.2f} MB, {len(model.classes)} classes, {model.card.rows}")

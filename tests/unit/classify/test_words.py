@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from preventable.classify.words import BODY_WORDS, COMMIT, OTHER, SENTENCE, without_trace, words_of
+from preventable.classify.words import BODY_WORDS, COMMIT, OTHER, RUST, SENTENCE, without_trace, words_of
 
 
 def test_boilerplate_and_repeated_title_are_left_out() -> None:
@@ -28,6 +28,11 @@ def test_a_missing_title_is_taken_from_the_commit_message() -> None:
         ("net: fix bar", "The bar function in the Linux kernel before 3.1 does not check a length.", SENTENCE),
         ("Double free in `bar`", "Affected versions of `bar`\nfree twice.", OTHER),
         ("foo: double free", "Affected versions of `foo`\nfree twice.", OTHER),
+        ("Double free in `bar`", "Affected versions of this Crate\nfree twice.", RUST),
+        ("Unsound `Sync` for `bar`", "It is\nshared.", RUST),
+        ("Double free in bar", "`foo::bar` frees\ntwice.", RUST),
+        ("Wrong address", "The address ::1 is\ntaken for another.", OTHER),
+        ("net: fix bar", "net: fix bar\n\nThe unsafe bar is wrong.", COMMIT),
         ("cookie double free", "curl frees a cookie twice.\n\nIt happens when a host is empty.", OTHER),
     ],
 )
