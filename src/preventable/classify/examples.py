@@ -18,7 +18,7 @@ import zstandard
 
 from preventable.classify.labeller import PRECEDENCE
 from preventable.classify.text_rules import Match, matches
-from preventable.classify.words import SENTENCE, words_of
+from preventable.classify.words import SENTENCE, is_rejected, words_of
 from preventable.errors import FormatError, InputError
 from preventable.readers.sources import ZstdFrames
 from preventable.records import Advisory
@@ -176,7 +176,7 @@ def assemble(
     for row in rows:
         if row.id in excluded or not excluded.isdisjoint(row.aliases) or (row.id, row.source) in seen:
             continue
-        if gist(row) in barred:
+        if gist(row) in barred or is_rejected(row.text):
             continue
         seen.add((row.id, row.source))
         if row.source == "rustsec":

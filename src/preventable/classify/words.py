@@ -108,6 +108,8 @@ _FIRST_WORDS = frozenset(first for first, _, _ in _JOINED)
 _SUBJECT = re.compile(
     r"[a-z0-9][a-zA-Z0-9_./,+&*@()\[\]-]*+(?: [a-zA-Z0-9_./,+&*@()\[\]-]++){0,4}+ ?: ?\S"  # possessive: linear in time
 ).match
+is_rejected = re.compile(r"\s*(?:\*\* ?REJECT ?\*\*|Rejected reason:)", re.IGNORECASE).match
+"""Whether a text only says that its number is not to be used: it tells of no fault."""
 _TRACE_KEEP = re.compile(r"BUG|K[ACM]SAN|UBSAN|WARNING|refcount|[Uu]nable to|Oops").search
 
 
@@ -129,6 +131,8 @@ def words_of(title: str, text: str) -> Words:
         (['net', 'fix', 'use-after-free'], ['in', 'bar', 'foo', 'is', 'use-after-free'], 'commit')
     """
     text = text[:MAX_CHARACTERS]
+    if is_rejected(text):
+        return Words([], [], OTHER)
     commit = text.startswith(_BOILERPLATE)
     if commit:
         text = text[len(_BOILERPLATE) :].lstrip()

@@ -80,6 +80,13 @@ def test_a_text_about_nothing_is_unknown(words: str) -> None:
         assert default_model().label(record(title, text)).weakness == UNKNOWN
 
 
+def test_a_record_whose_text_says_that_it_was_rejected_is_unknown() -> None:
+    found = default_model().predict(
+        [record("foo: use after free", "** REJECT ** DO NOT USE. A duplicate of CVE-1990-1.")]
+    )
+    assert (found.labels[0].weakness, found.labels[0].source) == (UNKNOWN, "none")
+
+
 def test_few_words_are_enough_when_they_tell() -> None:
     for words, weakness in (("buffer overflow", "spatial"), ("memory leak", "leak"), ("use after free", "temporal")):
         assert default_model().label(record(words)).weakness == weakness

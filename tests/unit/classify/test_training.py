@@ -375,6 +375,15 @@ def test_other_projects_are_calibrated_on_readings_by_what_each_stands_for() -> 
     assert chance(1, 9) == pytest.approx(0.26, abs=0.03)
 
 
+def test_a_rejected_record_teaches_nothing(tmp_path: Path) -> None:
+    read, _ = read_rows(
+        write(
+            tmp_path / "d.jsonl", [row(1, "nluedtke", "** REJECT ** a duplicate", [476]), row(2, "vr", "null", [476])]
+        )
+    )
+    assert [e.id for e in assemble(read, builtin(), {}, frozenset())] == ["CVE-1990-2"]
+
+
 def test_a_text_that_only_repeats_its_title_teaches_nothing(tmp_path: Path) -> None:
     says = "Kernel Elevation of Privilege Vulnerability"
     rows = [

@@ -40,6 +40,17 @@ def test_the_genre_is_told_by_the_text(title: str, text: str, genre: int) -> Non
     assert words_of(title, text).genre == genre
 
 
+def test_a_number_that_was_rejected_has_no_words() -> None:
+    for text in (
+        "** REJECT ** DO NOT USE THIS CANDIDATE NUMBER.",
+        "\n**REJECT** A use after free.",
+        "Rejected reason: x",
+    ):
+        words = words_of("use after free", text)
+        assert (words.title, words.body) == ([], [])
+    assert words_of("", "Rejected packets are freed twice.").body
+
+
 def test_a_commit_message_reads_the_same_with_and_without_boilerplate() -> None:
     text = "net: fix bar\n\nThe bar is wrong."
     boilerplate = "In the Linux kernel, the following vulnerability has been resolved:\n\n"
