@@ -41,7 +41,10 @@ NO_NEWS = 0.15
 """A text whose words move the chances by less than this (Kullback-Leibler, in nats, from those of a text of the same
 genre without words) says nothing that the model understands: no label and no chances."""
 LEAST = 0.30
-"""Where no class is likelier than this, nor memory safety by its classes together, there is no label; chances stand."""
+"""Where the class that the chances of the tiers allow is not likelier than this, nor its tier than one half, there is
+no label; chances stand."""
+FAINT = 0.10
+"""A class that only its tier makes likely is not shown below this."""
 BRIEF = 12
 """Records whose title and text have at most so many words each: every word weighs much there, whatever it is, so
 that ..."""
@@ -153,19 +156,19 @@ class ModelLabeller:
             found.append(p)
             for name, chances in self._methodologies(p, genre).items():
                 methodologies[name].append(chances)
-            chosen, unsafe = self._choose(p, genre)
+            chosen, likely, chances_of = self._choose(p, genre)
             words = self._reasons(rows, chosen, batch, reasons)
             news = (p * np.log(np.maximum(p, 1e-9) / self._silent[genre])).sum(axis=1)
             least = np.where(size <= BRIEF, LEAST_OF_BRIEF, LEAST)
-            sure = unsafe | (p[np.arange(len(batch)), chosen] >= least)
+            sure = likely | (p[np.arange(len(batch)), chosen] >= least)
             few = size <= BRIEF
-            for advisory, c, row_p, why, told, known, brief in zip(
-                batch, chosen, p, words, news, sure, few, strict=True
+            for advisory, c, row_p, tiers, why, told, known, brief in zip(
+                batch, chosen, p, chances_of, words, news, sure, few, strict=True
             ):
                 if told < NO_NEWS or (brief and not self._tells(advisory)):
                     labels.append(Label(advisory.id, UNKNOWN, "none"))
                 elif not known:
-                    doubt = f"no class is likely enough (nearest {self.classes[c]} {row_p[c]:.0%})"
+                    doubt = self._doubt(row_p, tiers)
                     labels.append(Label(advisory.id, UNKNOWN, "none", None, (LabelReason("model", doubt, "model"),)))
                 else:
                     weakness = self.classes[c]
@@ -239,10 +242,29 @@ class ModelLabeller:
             for name, mask in masks.items()
         }
 
-    def _choose(self, p: F32, genre: npt.NDArray[np.intp]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
-        """The class shown, which agrees with the tiers; and whether the classes of one tier are likely together."""
+    def _choose(self, p: F32, genre: npt.NDArray[np.intp]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_], F32]:
+        """The class shown, which agrees with the tiers; whether the classes of its tier are likely together; and the
+        chances of the tiers, shape (n, 2).
+
+        Where no class of the second tier is itself likely the first of those outside the first stands, if it is enough.
+        """
         strict, broad = tier_chances(p, genre, self.card.calibrations, self.classes)
-        return choose(p, strict, broad, self.classes), (strict > 0.5) | (broad > 0.5)
+        chosen = choose(p, strict, broad, self.classes)
+        faint = (strict <= 0.5) & (broad > 0.5) & (p[np.arange(len(p)), chosen] < FAINT)
+        outside = ~_tiers(self.classes)[0]
+        chosen[faint] = np.argmax(np.where(outside, p[faint], -1.0), axis=1)
+        return chosen, ~faint & ((strict > 0.5) | (broad > 0.5)), np.column_stack([strict, broad])
+
+    def _doubt(self, p: F32, tiers: F32) -> str:
+        """Why there is no label: no class is likely, or one is whose tier is not."""
+        first, second = _tiers(self.classes)
+        c = int(np.argmax(p))
+        for name, tier, chance in (("strict", first, tiers[0]), ("broad", second, tiers[1])):
+            if tier[c] and chance <= 0.5:
+                return (
+                    f"no class is likely enough: {self.classes[c]} {p[c]:.0%}, but the chance of {name} is {chance:.0%}"
+                )
+        return f"no class is likely enough (nearest {self.classes[c]} {p[c]:.0%})"
 
     def _reasons(
         self, rows: Rows, chosen: npt.NDArray[np.intp], batch: Sequence[Advisory], count: int

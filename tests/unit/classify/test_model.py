@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -100,6 +101,32 @@ def test_the_class_agrees_with_the_chances_of_the_methodologies() -> None:
     for label, chance in zip(found.labels, found.methodologies["strict"], strict=True):
         strict = label.weakness in {"spatial", "temporal", "initialization", "type"}
         assert strict == (chance > 0.5)
+
+
+@pytest.mark.parametrize(
+    ("words", "strict", "broad", "weakness", "reason"),
+    [
+        ("memory leak", 0.1, 0.9, "leak", r"leak \d+%"),
+        (
+            "buffer overflow",
+            0.4,
+            0.9,
+            UNKNOWN,
+            r"no class is likely enough: spatial \d+%, but the chance of strict is 40%",
+        ),
+        ("buffer overflow", 0.6, 0.9, "spatial", r"spatial \d+%"),
+        ("null pointer deref", 0.1, 0.3, UNKNOWN, r"no class .*: null \d+%, but the chance of broad is 30%"),
+    ],
+)
+def test_a_class_that_only_its_tier_makes_likely_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch, words: str, strict: float, broad: float, weakness: str, reason: str
+) -> None:
+    """The chances of the tiers are calibrated apart from those of the classes, and may point elsewhere."""
+    chances = (np.array([strict], dtype=np.float32), np.array([broad], dtype=np.float32))
+    monkeypatch.setattr("preventable.classify.model.tier_chances", lambda *_: chances)
+    label = default_model().label(record(words))
+    assert label.weakness == weakness
+    assert re.fullmatch(reason, label.reasons[0].detail)
 
 
 def test_only_title_and_text_count() -> None:
