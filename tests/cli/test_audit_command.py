@@ -94,6 +94,18 @@ def test_disagreements_wait_to_be_settled(feed: Path, tmp_path: Path) -> None:
     assert {r["final"] for r in csv.DictReader(table.read_text().splitlines())} == {"temporal"}
 
 
+def test_only_strata_that_there_are_are_named(feed: Path, tmp_path: Path) -> None:
+    """A simple draw has none; of one by severity nothing is read yet."""
+    for by, said in (("none", False), ("severity", True)):
+        out = tmp_path / by
+        assert run("audit", "draw", feed, "--size", "4", "--seed", "1", "--stratify", by, "--out", out).exit_code == 0
+        done = run("audit", "merge", out, "--reader-kind", "human", "--out", tmp_path / "t.csv")
+        assert done.exit_code == 1
+        assert "4 of 4 records are not yet read twice" in done.stderr
+        assert ("nothing was read of 1 strata, for which the others would stand: without" in done.stderr) is said
+        assert ("nothing was read" in done.stderr) is said
+
+
 def test_the_built_in_audit_says_who_read() -> None:
     path = Path(str(files("preventable.data"))) / "audit" / "linux.csv"
     done = run("audit", "status", path)
@@ -222,6 +234,14 @@ def test_audits_that_are_unfinished_or_of_other_records_are_told(
     assert isinstance(found.exception, InputError)
     assert "none of its 1 ids" in str(found.exception)
     assert found.stdout == ""
+    table.write_text(AUDIT_COLUMNS, encoding="utf-8")
+    found = run(command, "-a", feed, "--audit", table, *more)
+    assert isinstance(found.exception, InputError)
+    assert "the table is empty" in str(found.exception)
+    table.write_text(AUDIT_COLUMNS + rows[0], encoding="utf-8")
+    found = run(command, "-a", feed, "--audit", table, *more)
+    assert found.exit_code == 1
+    assert "fewer than two of its records are settled and among these records" in found.stderr
 
 
 def test_training_refuses_what_is_not_there(tmp_path: Path) -> None:

@@ -168,8 +168,54 @@ def test_sides_that_cannot_be_counted_alike_are_refused(repo: Path) -> None:
     for arguments in ((by_case,), (by_case, "--case", "../case.toml"), (str(by_digest), "--case", "../case.toml")):
         done = run("census", "diff", *arguments, ".", "--format", "json", cwd=repo)
         assert json.loads(done.stdout)["results"] == []
-    done = run("census", "diff", by_directory, by_directory, "--headers", "c++", cwd=repo)
-    assert done.returncode == 0, "nothing is counted here"
+
+
+def test_options_that_saved_censuses_alone_were_not_counted_by_are_refused(repo: Path) -> None:
+    """Nothing is counted there, and what is saved is not what was asked for; what it is may be asked for."""
+    (repo.parent / "same.toml").write_text('# Another file.\n[components]\nother = ["src/a.c"]\n')
+    (repo.parent / "two.toml").write_text('[components]\nother = "src/b.rs"\n')
+    (repo / "preventable.toml").write_text('[components]\nother = "src/a.c"\n')
+    saved = Path(save(repo, "a.json"))
+    by_digest, of_1999 = repo.parent / "d.json", repo.parent / "1999.json"
+    older = json.loads(Path(save(repo, "b.json", "--case", "../two.toml")).read_text())
+    del older["component_rules"]
+    by_digest.write_text(json.dumps(older))
+    of_1999.write_text(json.dumps(json.loads(saved.read_text()) | {"method_version": "1999.1"}))
+    for file, options, said in (
+        (saved, ("--headers", "c"), "headers is auto in"),
+        (saved, ("--components-from", "other"), "components_from is directories in"),
+        (saved, ("--case", "../two.toml"), "components.other is src/a.c in"),
+        (saved, ("--max-file-bytes", "100"), "max_file_bytes is 67108864 in"),
+        (by_digest, ("--case", "../same.toml"), "case is sha256:"),
+    ):
+        for words in (("diff", str(file), str(file)), ("series", str(file))):
+            done = run("census", *words, *options, cwd=repo)
+            assert (done.returncode, done.stdout) == (2, ""), (words, options)
+            assert said in done.stderr
+            assert "by --case and the options" in done.stderr
+            assert "leave --case and the options out" in done.stderr
+    for file, options in (
+        (saved, ("--headers", "auto", "--components-from", "directories", "--max-file-bytes", "67108864")),
+        (saved, ("--case", "../same.toml")),
+        (by_digest, ()),
+        (by_digest, ("--case", "../two.toml")),
+        (of_1999, ()),
+        (of_1999, ("--headers", "auto")),
+    ):
+        for words in (("diff", str(file), str(file)), ("series", str(file))):
+            done = run("census", *words, *options, cwd=repo)
+            assert (done.returncode, done.stderr) == (0, ""), (words, options)
+
+
+def test_an_option_that_nobody_can_check_an_older_census_for_is_said(repo: Path) -> None:
+    saved = Path(save(repo, "a.json"))
+    document = json.loads(saved.read_text())
+    del document["max_file_bytes"]
+    saved.write_text(json.dumps(document))
+    assert run("census", "series", str(saved), cwd=repo).stderr == ""
+    done = run("census", "series", str(saved), "--max-file-bytes", "9", cwd=repo)
+    assert done.returncode == 0
+    assert "does not say max_file_bytes: whether" in done.stderr
 
 
 def test_only_what_changes_the_count_is_compared(repo: Path) -> None:

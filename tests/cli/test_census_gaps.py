@@ -76,6 +76,49 @@ def test_a_series_names_what_each_release_lacks(repo: Path) -> None:
     assert run("series", first, "--format", "json").exit_code == 0
 
 
+def test_what_a_saved_census_lacks_is_named_as_that_of_a_tree(
+    repo: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """And makes the result partial; what one side alone lacks, by its side; a link that is gone, too."""
+    room = tmp_path_factory.mktemp("saved")
+    (repo / "link.c").symlink_to("a/src/big.c")
+    limit = ("--max-file-bytes", "200", "--format", "json")
+    for name in ("before", "after"):
+        (room / f"{name}.json").write_text(run(str(repo), *limit).stdout)
+        (repo / "link.c").unlink(missing_ok=True)
+        (repo / "a/src/more.c").write_bytes(b"\0")
+    before, after = str(room / "before.json"), str(room / "after.json")
+    both = [
+        {"path": "a/src/big.c", "reason": "larger than 200 bytes"},
+        {"path": "a/src/binary.c", "reason": "binary"},
+    ]
+    came = {"path": "a/src/more.c", "reason": "binary", "side": "after"}
+    gone = {"path": "link.c", "reason": "symbolic link", "side": "before"}
+    for second in (after, str(repo)):
+        done = run("diff", before, second, *limit)
+        assert done.exit_code == 1
+        assert json.loads(done.stdout)["not_counted"] == [*both, came, gone]
+        assert "not counted: 1 (larger than 200 bytes): a/src/big.c\n" in done.stderr
+        assert "not counted: 2 (binary): a/src/binary.c, after: a/src/more.c\n" in done.stderr
+        assert "not counted: 1 (symbolic link): before: link.c\n" in done.stderr
+    done = run("series", before, after, "--format", "json")
+    assert done.exit_code == 1
+    named = [(n["release"], n["path"]) for n in json.loads(done.stdout)["not_counted"]]
+    assert named == [
+        (before, "a/src/big.c"),
+        (before, "a/src/binary.c"),
+        (before, "link.c"),
+        (after, "a/src/big.c"),
+        (after, "a/src/binary.c"),
+        (after, "a/src/more.c"),
+    ]
+    assert f"{before}: link.c" in done.stderr
+    (room / "whole.json").write_text(run(str(repo), "--format", "json").stdout)
+    whole = run("diff", str(room / "whole.json"), str(room / "whole.json"))
+    assert whole.exit_code == 0
+    assert "binary.c" in whole.stderr
+
+
 ODD_NAMES = (
     "[slug].tsx",
     "my script.sh",

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
+import os
+import threading
 from collections.abc import Callable
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +70,42 @@ def test_csv_without_an_audit_has_empty_cells(cli: Cli, tmp_path: Path) -> None:
 def test_tables_have_the_interval_of_the_audit_alone(cli: Cli, fmt: str) -> None:
     head = cli("share", "--period", "all", "--format", fmt, "--quiet").out.splitlines()[0]
     assert [n for n in head.replace("|", " ").split() if n in BESIDE] == list(BESIDE)
+
+
+@pytest.mark.parametrize("command", ["share", "assess"])
+def test_results_name_the_audit(cli: Cli, by_year: Path, tmp_path: Path, command: str) -> None:
+    more = ["--out", tmp_path / "report"] if command == "assess" else ["-m", "strict"]
+
+    def audit(*words: object) -> dict[str, Any] | None:
+        document = json.loads(cli(command, *more, *words, "--format", "json", "--quiet").out)
+        found: dict[str, Any] | None = document["audit"]
+        return found
+
+    assert audit("--audit", by_year) == {
+        "name": str(by_year), "digest": f"sha256:{hashlib.sha256(by_year.read_bytes()).hexdigest()}", "rows": 300,
+        "settled": 300, "design": "by strata", "reader_kind": "human",
+    }  # fmt: skip
+    built_in = audit()
+    assert built_in is not None
+    table = Path(str(files("preventable.data"))) / "audit" / "linux.csv"
+    assert built_in["digest"] == f"sha256:{hashlib.sha256(table.read_bytes()).hexdigest()}"
+    assert {n: built_in[n] for n in ("name", "rows", "settled", "design", "reader_kind")} == {
+        "name": "built-in", "rows": 420, "settled": 420, "design": "simple", "reader_kind": "model",
+    }  # fmt: skip
+    feed = tmp_path / "r.jsonl"
+    feed.write_text('{"id": "R-1", "title": "use-after-free"}\n', encoding="utf-8")
+    assert audit("-a", feed) is None
+
+
+def test_an_audit_from_a_pipe_has_no_digest(cli: Cli, by_year: Path, tmp_path: Path) -> None:
+    """It is read once; the digest of a second reading would be that of nothing."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(by_year.read_bytes(),), daemon=True)
+    writer.start()
+    document = json.loads(cli("share", "--audit", pipe, "-m", "strict", "--format", "json", "--quiet").out)
+    writer.join(10)
+    assert (document["audit"]["digest"], document["audit"]["rows"]) == (None, 300)
 
 
 @pytest.mark.parametrize("command", ["share", "assess"])

@@ -177,6 +177,98 @@ def test_readings_and_origins_by_another_name_are_of_the_same_record(room: Path)
     assert json.loads(done.stdout)["relabelled"] == {"CVE-2024-7": "spatial → temporal"}, done.stderr
 
 
+NAMES = ("CVE-2024-1001", "CVE-2024-1002", "CVE-2025-1003")
+FIGURES = ("events_new", "events_old", "dated", "left_censored", "exposure_new", "verdict")
+
+
+def advisories(room: Path, file: str, **more: object) -> None:
+    """GitHub's advisories on the kernel's records: what else they say is given."""
+    rows = [
+        {"id": f"GHSA-{name[-4:]}", "modified": "2026-12-31T00:00:00Z", "aliases": [name], "affected": [], **more}
+        for name in NAMES
+    ]
+    (room / file).write_text(json.dumps(rows), encoding="utf-8")
+
+
+def affected(kind: str, introduced: str, fixed: str) -> list[dict[str, object]]:
+    return [{"ranges": [{"type": kind, "events": [{"introduced": introduced}, {"fixed": fixed}]}]}]
+
+
+@pytest.mark.parametrize("words", [("compare",), ("compare", "--pairs"), ("lifetimes",), ("claims", "test")])
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"affected": affected("GIT", "0", "e" * 40)},
+        {"affected": affected("GIT", "d" * 40, "e" * 40)},
+        {"affected": affected("ECOSYSTEM", "0", "9.9")},
+        {"affected": affected("ECOSYSTEM", "1.0", "1.0")},
+        {"withdrawn": "2026-06-01T00:00:00Z", "affected": affected("ECOSYSTEM", "1.0", "1.3")},
+    ],
+    ids=["commit", "commits", "unknown version", "other version", "withdrawn"],
+)
+def test_no_other_feed_hides_what_dates_an_event(room: Path, words: tuple[str, ...], more: dict[str, object]) -> None:
+    advisories(room, "ghsa.json", **more)
+    run(room, "claims", "new")
+    words = (*words, "--format", "json")
+    once, first, last = (
+        run(room, *words, *feeds, "releases.json")
+        for feeds in (("vulns",), ("ghsa.json", "vulns"), ("vulns", "ghsa.json"))
+    )
+    known = [{f: row.get(f) for f in FIGURES} for row in json.loads(once.stdout)["results"]]
+    for done in (first, last):
+        answer = json.loads(done.stdout)
+        assert [{f: row.get(f) for f in FIGURES} for row in answer["results"]] == known, done.stderr
+        assert answer["undated"] == {}
+
+
+def test_a_withdrawn_duplicate_rejects_no_event_that_was_admitted(room: Path) -> None:
+    """GitHub withdraws an advisory in favour of the CVE: the claim's event is still one."""
+    run(room, "claims", "new")
+    run(room, "claims", "test", "vulns", "releases.json")
+    advisories(room, "ghsa.json", withdrawn="2026-06-01T00:00:00Z")
+    done = run(room, "claims", "test", "ghsa.json", "vulns", "releases.json")
+    assert done.returncode == 0, done.stderr
+    first, second = [json.loads(line)["body"] for line in (room / "ledger.jsonl").read_text("utf-8").splitlines()[1:]]
+    assert [s["id"] for s in first["admitted"]] == ["CVE-2025-1003"]
+    assert (second["admitted"], second["rejected"], second["cleaned"]) == ([], [], None)
+
+
+def test_every_study_tells_of_records_without_a_date_of_publication(room: Path) -> None:
+    (room / "vulns" / "cve" / "published.csv").unlink()
+    for words in (("compare",), ("lifetimes",), ("claims", "test")):
+        run(room, "claims", "new")
+        assert "kernel_cna: warning: no publication date" in run(room, *words, "vulns", "releases.json").stderr
+
+
+def test_what_is_said_by_an_alias_of_two_records_is_told_to_apply_to_neither(room: Path) -> None:
+    twins = [osv(name, "1.2", "0") | {"aliases": ["CVE-2024-7"]} for name in ("GHSA-1", "GHSA-2")]
+    (room / "twins.json").write_text(json.dumps(twins), encoding="utf-8")
+    origin = {"kind": "origin", "fixes": [{"advisory": "CVE-2024-7", "introduced_date": "2020-01-01"}]}
+    (room / "origin.json").write_text(json.dumps(origin), encoding="utf-8")
+    case = CASE.replace("settle_days = 0", 'settle_days = 0\nreadings = "readings.toml"')
+    case = case.replace('paths = ["lib/*.c"]', 'paths = ["lib/*.c"], events = ["CVE-2024-7"]')
+    (room / "preventable.toml").write_text(case, encoding="utf-8")
+    (room / "readings.toml").write_text(
+        '[[readings]]\nid = "CVE-2024-7"\nweakness = "temporal"\nunsafe = "yes"\nreason = "read"\n', encoding="utf-8"
+    )
+    feeds = ("vulns", "twins.json", "releases.json")
+    neither = "by an alias of several records applies to none: CVE-2024-7 is one of GHSA-1 and of GHSA-2"
+    assert f"a saved origin {neither}" in run(room, "lifetimes", *feeds, "--origin", "origin.json").stderr
+    told = run(room, "compare", "--pairs", *feeds).stderr
+    assert f"a hand reading {neither}" in told
+    assert f"an event of a pair {neither}" in told
+
+
+def test_the_ledger_keeps_the_digests_of_two_locations_of_one_name(room: Path) -> None:
+    for name in ("one", "two"):
+        shutil.copytree(room / "vulns", room / name)
+    run(room, "claims", "new")
+    done = run(room, "claims", "test", "one/cve/published", "two/cve/published", "releases.json")
+    assert done.returncode == 0, done.stderr
+    data = json.loads((room / "ledger.jsonl").read_text("utf-8").splitlines()[-1])["body"]["data"]
+    assert list(data) == ["one/cve/published", "two/cve/published", "releases.json"]
+
+
 def test_only_who_uses_the_embedded_facts_is_told_of_them(tmp_path: Path) -> None:
     """A command that works on the ledger alone, or stops before, reads no facts."""
     for words in (("log",), ("verify",), ("withdraw", "x", "--reason", "y"), ("test",)):

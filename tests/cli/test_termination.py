@@ -30,15 +30,16 @@ def nobody_is_left(group: int) -> bool:
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGTERM to handle")
 def test_a_terminated_census_leaves_nothing(tmp_path: Path) -> None:
     text = b"int a_line_of_code;\n" * 50_000
-    with tarfile.open(tmp_path / "tree.tar", "w") as archive:
-        for number in range(80):
+    # Large enough that it is not yet counted when a busy machine gets round to the signal.
+    with tarfile.open(tmp_path / "tree.tar.gz", "w:gz", compresslevel=1) as archive:
+        for number in range(300):
             member = tarfile.TarInfo(f"tree/f{number}.c")
             member.size = len(text)
             archive.addfile(member, io.BytesIO(text))
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2] / "src"), "TMPDIR": str(scratch)}
-    command = [sys.executable, "-m", "preventable", "census", str(tmp_path / "tree.tar"), "--workers", "2"]
+    command = [sys.executable, "-m", "preventable", "census", str(tmp_path / "tree.tar.gz"), "--workers", "2"]
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as process:

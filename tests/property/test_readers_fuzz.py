@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from preventable.classify.labeller import label_records
 from preventable.errors import PreventableError
-from preventable.evidence.tables import build_evidence, merge_advisories
+from preventable.evidence.merge import merge_advisories
+from preventable.evidence.tables import build_evidence
 from preventable.readers.base import Options
 from preventable.readers.registry import load
 from preventable.taxonomy.loader import builtin

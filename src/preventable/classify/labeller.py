@@ -11,7 +11,7 @@ import msgspec
 
 from preventable.classify.model import default_model
 from preventable.classify.text_rules import label_by_rules
-from preventable.records import Advisory, Label, LabelReason
+from preventable.records import Advisory, CweClaim, Label, LabelReason
 from preventable.taxonomy.loader import UNKNOWN, Taxonomy
 
 TextLabeller = Callable[[Sequence[Advisory]], Sequence[Label]]
@@ -38,8 +38,47 @@ PRECEDENCE: tuple[str, ...] = (
 """Which class stands when several CWEs decide differently: the codebook's order."""
 
 
+OUTWEIGHED = "a specific CWE decides"
+"""Why a text does not decide where it says a class."""
+
+
+class ClaimedClass(msgspec.Struct, frozen=True):
+    """What one CWE claim says of a record's class, whether it decides or not."""
+
+    cwe: int
+    said_by: str
+    weakness: str | None
+    """None where the CWE is vague or not in the map."""
+    why_not: str | None
+    """Why the claim does not decide among the record's CWEs; None where it does."""
+
+
+def claimed_classes(claims: Sequence[CweClaim], taxonomy: Taxonomy) -> list[ClaimedClass]:
+    """Every claim with the class that it says; those that decide go first, else the order stays.
+
+    Example:
+        >>> from preventable.taxonomy.loader import builtin
+        >>> claims = (CweClaim(20, "cna"), CweClaim(476, "cna"), CweClaim(787, "adp"))
+        >>> [(c.cwe, c.weakness, c.why_not) for c in claimed_classes(claims, builtin())]
+        [(787, 'spatial', None), (20, None, 'vague'), (476, 'null', 'spatial goes before null')]
+    """
+    told = [(claim, taxonomy.class_of_cwe(claim.cwe)) for claim in claims]
+    best = min((weakness for _, weakness in told if weakness), key=PRECEDENCE.index, default=None)
+    found = []
+    for claim, weakness in told:
+        why_not = None
+        if weakness is None:
+            why_not = "vague" if taxonomy.knows_cwe(claim.cwe) else "not in the map"
+        elif weakness != best:
+            why_not = f"{best} goes before {weakness}"
+        found.append(ClaimedClass(claim.cwe, claim.said_by, weakness, why_not))
+    return sorted(found, key=lambda one: one.why_not is not None)
+
+
 def label_by_cwe(advisory: Advisory, taxonomy: Taxonomy) -> Label:
     """The class of the record's specific CWEs; ``unknown`` when it has none or only vague ones.
+
+    The reasons are the claims that decide; ``claimed_classes`` has all of them.
 
     Example:
         >>> from preventable.records import CweClaim
@@ -48,13 +87,11 @@ def label_by_cwe(advisory: Advisory, taxonomy: Taxonomy) -> Label:
         >>> label_by_cwe(record, builtin()).weakness
         'temporal'
     """
-    decided = [(c, weakness) for c in advisory.cwes if (weakness := taxonomy.class_of_cwe(c.cwe)) is not None]
-    if not decided:
+    deciding = [c for c in claimed_classes(advisory.cwes, taxonomy) if c.why_not is None] if advisory.cwes else []
+    if not deciding or deciding[0].weakness is None:
         return Label(advisory.id, UNKNOWN, "none")
-    best = min(decided, key=lambda pair: PRECEDENCE.index(pair[1]))[1]
-    claims = [claim for claim, weakness in decided if weakness == best]
-    reasons = tuple(LabelReason("cwe", f"CWE-{c.cwe}", c.said_by) for c in claims)
-    return Label(advisory.id, best, "cwe", claims[0].cwe, reasons)
+    reasons = tuple(LabelReason("cwe", f"CWE-{c.cwe}", c.said_by) for c in deciding)
+    return Label(advisory.id, deciding[0].weakness, "cwe", deciding[0].cwe, reasons)
 
 
 def label_by_text(advisories: Sequence[Advisory]) -> list[Label]:

@@ -26,7 +26,7 @@ from preventable.classify.features import (
     rows_of,
     zone_of,
 )
-from preventable.classify.words import GENRES, Words, words_of
+from preventable.classify.words import GENRES, Words, is_rejected, words_of
 from preventable.errors import FormatError
 from preventable.records import Advisory, Label, LabelReason, Span
 from preventable.taxonomy.loader import UNKNOWN, Taxonomy, builtin
@@ -366,6 +366,18 @@ def tier_chances(
         calibrated(p, first, genre, calibrations.get("strict", Calibration())),
         calibrated(p, first | second, genre, calibrations.get("broad", Calibration())),
     )
+
+
+def why_silent(title: str, text: str) -> str:
+    """Why the model says nothing of a record: no class, no chances, no reasons.
+
+    Example:
+        >>> why_silent("", "** REJECT ** a duplicate"), why_silent("", " "), why_silent("hello", "")
+        ('the text says that its number was rejected', 'it has no text', 'its words tell nothing that the model knows')
+    """
+    if is_rejected(text):
+        return "the text says that its number was rejected"
+    return "its words tell nothing that the model knows" if (title + text).strip() else "it has no text"
 
 
 @cache

@@ -101,6 +101,7 @@ def command(
         lines=lines,
         earlier=before,
         audit=audited,
+        audit_file=audit,
     )
     if audited is not None:
         say_uncorrected_periods(assessment.corrected, audited, evidence, assessment.period, quiet=quiet)

@@ -134,7 +134,7 @@ def merge(directory: Path, reader_kind: str, out: Path, quiet: bool) -> None:
     missing = len(sample) - len(table)
     if missing:
         click.echo(f"preventable: {missing} of {len(sample)} records are not yet read twice", err=True)
-        if lost := sorted({one.stratum for one in sample} - {one.stratum for one in table}):
+        if lost := sorted({one.stratum for one in sample} - {one.stratum for one in table} - {""}):
             click.echo(
                 f"preventable: nothing was read of {len(lost)} strata, for which the others would stand: "
                 f"{printable(', '.join(lost[:8]))}",

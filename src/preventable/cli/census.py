@@ -16,7 +16,7 @@ from preventable.code.coupling import CouplingRow
 from preventable.code.trees import DEFAULT_MAX_FILE_BYTES, NotCounted, open_source
 from preventable.progress import Progress
 from preventable.readers.case_file import CaseFile, read_case_file
-from preventable.studies.census_diff import DIFF_COLUMNS, diff_census
+from preventable.studies.census_diff import DIFF_COLUMNS, NotCountedOn, diff_census
 from preventable.studies.census_series import SERIES_COLUMNS, census_series
 
 _SHOWN = 5
@@ -197,7 +197,7 @@ def diff(
     )
     if not quiet:
         _say_warnings(result.warnings)
-        _say_not_counted(result.not_counted)
+        _say_not_counted([_with_side(item) for item in result.not_counted])
     output.write_rows(
         _plain(result.rows),
         fmt,
@@ -285,6 +285,11 @@ def _warn(census: Census, *, quiet: bool) -> None:
 def _say_warnings(warnings: Sequence[str]) -> None:
     for warning in warnings:
         click.echo(f"preventable: warning: {_display(warning)}", err=True)
+
+
+def _with_side(item: NotCounted) -> NotCounted:
+    side = item.side if isinstance(item, NotCountedOn) else None
+    return item if side is None else NotCounted(f"{side}: {item.path}", item.reason)
 
 
 def _say_not_counted(items: Sequence[NotCounted]) -> None:

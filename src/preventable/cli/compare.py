@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from preventable.cli import output
-from preventable.cli.study_inputs import case_at, feeds_of, labeller, partial, study_options, warn_losses
+from preventable.cli.study_inputs import case_at, feeds_of, labeller, partial, study_options, warn_losses, warn_shared
 from preventable.errors import UsageError
 from preventable.records import NotAvailable
 from preventable.report.sections.pairs import pair_sentence
@@ -59,6 +59,8 @@ def command(
     warn_losses(inputs, quiet=quiet)
     if only_pairs:
         pairs = pairs_of(read_case)
+        named = [name for pair in pairs for side in (pair.new, pair.old) for name in side.events]
+        warn_shared(named, inputs, "an event of a pair")
         rows = [msgspec.to_builtins(r) for r in compare_pairs(pairs, inputs, base, tree=tree)]
         if fmt in ("table", "markdown"):
             for row in rows:

@@ -7,15 +7,26 @@ from typing import Any
 import click
 import polars as pl
 
+from preventable.classify.labeller import OUTWEIGHED, claimed_classes
+from preventable.classify.model import why_silent
+from preventable.classify.words import HEAD_WORDS
 from preventable.cli import output
 from preventable.cli.feeds import evidence_of, feed_options, open_case
 from preventable.errors import UsageError
 from preventable.evidence.tables import Evidence
 from preventable.plain_text import printable
 from preventable.readers.case_file import nearest
+from preventable.records import CweClaim
 from preventable.taxonomy.loader import UNKNOWN, Taxonomy
 
 _CONTEXT = 40
+_GAIN = " (+"
+"""Ends the words in the detail of a model's reason."""
+_ZONES = (
+    "  (+n, where): how far the words raise the score of that class over the mean of all classes, and where they "
+    f"stand: in the title, in the head (first {HEAD_WORDS} words of the text), anywhere in the text (body), or as "
+    "terms that follow each other once all other words are left out (chain)"
+)
 
 
 @click.command("explain")
@@ -26,7 +37,8 @@ _CONTEXT = 40
 def command(record: str, fmt: str, quiet: bool, **values: Any) -> None:
     """Show a record, its labels with their reasons, the definitions it counts under, and the interventions.
 
-    Without --advisories the embedded facts about Linux are used, which hold no texts.
+    Without --advisories the embedded facts about Linux are used, which hold no texts. Every CWE that a source gave is
+    among the reasons with who said it, also one that decides nothing.
 
     \b
     Example: preventable explain CVE-2024-26581 --advisories vulns/
@@ -53,10 +65,18 @@ def explain(evidence: Evidence, taxonomy: Taxonomy, record: str) -> dict[str, An
         raise UsageError(f"no record {record!r}", hint=f"The nearest is {close}" if close else "Check the id")
     row = rows.row(0, named=True)
     own = pl.col("id") == row["id"]
-    reasons = [
-        {**r, "context": _context(row[r["field"]], r["start"], r["end"]) if r["field"] else None}
-        for r in evidence.reasons.filter(own).drop("id").to_dicts()
-    ]
+    cwes = evidence.cwes.filter(own).drop("id").to_dicts()
+    by_cwe = row["label_source"] == "cwe"
+    reasons: list[dict[str, Any]] = [
+        {"weakness": c.weakness, "kind": "cwe", "detail": f"CWE-{c.cwe}", "said_by": c.said_by, "field": None,
+         "start": None, "end": None, "context": None, "decides": c.why_not is None, "why_not": c.why_not}
+        for c in claimed_classes([CweClaim(**c) for c in cwes], taxonomy)
+    ]  # fmt: skip
+    reasons += [
+        {**r, "context": _context(row[r["field"]], r["start"], r["end"]) if r["field"] else None,
+         "decides": not by_cwe and r["weakness"] != UNKNOWN, "why_not": OUTWEIGHED if by_cwe else None}
+        for r in evidence.reasons.filter(own & (pl.col("kind") != "cwe")).drop("id").to_dicts()
+    ]  # fmt: skip
     cwe = taxonomy.cwe_of(row["weakness"], row["cwe"])
     definitions = {
         m.id: {
@@ -79,7 +99,7 @@ def explain(evidence: Evidence, taxonomy: Taxonomy, record: str) -> dict[str, An
     return {
         **row,
         "files": evidence.files.filter(own).drop("id").to_dicts(),
-        "cwes": evidence.cwes.filter(own).drop("id").to_dicts(),
+        "cwes": cwes,
         "ranges": evidence.ranges.filter(own).drop("id").to_dicts(),
         "reasons": reasons,
         "methodologies": definitions,
@@ -91,6 +111,12 @@ def _context(text: str, start: int, end: int) -> str:
     left = "…" if start > _CONTEXT else ""
     right = "…" if end + _CONTEXT < len(text) else ""
     return f"{left}{text[max(0, start - _CONTEXT) : start]}[{text[start:end]}]{text[end : end + _CONTEXT]}{right}"
+
+
+def _names_letters(reason: dict[str, Any]) -> bool:
+    """Whether a model's reason names lone letters only, which tell a reader nothing; JSON has these, too."""
+    words, gain, _ = reason["detail"].partition(_GAIN)
+    return reason["kind"] == "model" and bool(gain) and all(len(word) == 1 for word in words.split())
 
 
 def _text(found: dict[str, Any]) -> str:
@@ -115,20 +141,25 @@ def _text(found: dict[str, Any]) -> str:
             )
     lines += ["", f"Class: {found['weakness']} (by {found['label_source']})"]
     if found["weakness_by_cwe"] != UNKNOWN:
-        lines.append(f"  CWE says {found['weakness_by_cwe']}; the text says {found['weakness_by_text']}")
-    for r in found["reasons"]:
-        lines.append(f"  {r['weakness']}: {r['kind']} “{r['detail']}” ({r['said_by']})")
+        lines.append(
+            f"  CWE says {found['weakness_by_cwe']}; the text says {found['weakness_by_text']}; the CWE decides"
+        )
+    shown = [r for r in found["reasons"] if not _names_letters(r)]
+    for r in shown:
+        said = f"  {r['weakness'] or 'no class'}: {r['kind']} “{r['detail']}” ({r['said_by']})"
+        lines.append(f"{said}; does not decide: {r['why_not']}" if r["kind"] == "cwe" and r["why_not"] else said)
         if r["context"]:
             lines.append(f"      {r['field']}: {r['context']}")
-    if not found["reasons"]:
-        lines.append(
-            "  no reasons at hand: "
-            + (
-                "none of its words decided"
-                if found["title"] or found["text"]
-                else "it has no text (embedded facts hold none)"
-            )
-        )
+    if any(_GAIN in r["detail"] for r in shown if r["kind"] == "model"):
+        lines.append(_ZONES)
+    if not any(r["decides"] or r["kind"] != "cwe" for r in found["reasons"]):
+        if not (found["title"] or found["text"]):
+            why = "it has no text (embedded facts hold none)"
+        elif found["weakness"] == UNKNOWN:
+            why = why_silent(found["title"], found["text"])
+        else:
+            why = "none of its words decided"
+        lines.append(f"  no reasons at hand: {why}")
     lines += ["", "Counts as memory safety under:"]
     for name, verdict in found["methodologies"].items():
         answer = (

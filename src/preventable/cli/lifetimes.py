@@ -8,9 +8,9 @@ import click
 import msgspec
 
 from preventable.cli import output
-from preventable.cli.study_inputs import case_at, feeds_of, labeller, partial, study_options, warn_losses
+from preventable.cli.study_inputs import case_at, feeds_of, labeller, partial, study_options, warn_losses, warn_shared
 from preventable.errors import InputError
-from preventable.evidence.tables import by_id
+from preventable.evidence.merge import by_id
 from preventable.studies.lifetimes import By, lifetimes, read_origins, with_origins
 from preventable.studies.setting import read_inputs, setting_of
 from preventable.taxonomy.loader import load_taxonomy
@@ -49,9 +49,9 @@ def command(
     )  # fmt: skip
     warn_losses(inputs, quiet=quiet)
     kinds: tuple[By, ...] = ("all", *(by or GROUPS))
-    events, filled = with_origins(
-        inputs.events.events, by_id(read_origins(origin), inputs.advisories) if origin is not None else {}
-    )
+    origins = read_origins(origin) if origin is not None else {}
+    warn_shared(origins, inputs, "a saved origin")
+    events, filled = with_origins(inputs.events.events, by_id(origins, inputs.advisories))
     if not any(e.introduced for e in events):
         raise InputError(
             "no record says when its fault was introduced",

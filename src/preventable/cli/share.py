@@ -12,6 +12,7 @@ from preventable.cli.audited import given_audit, say_uncorrected_periods
 from preventable.cli.feeds import evidence_of, feed_options, filter_options, filters_of, open_case, warn_of_rows
 from preventable.errors import UsageError
 from preventable.studies.audit_columns import BESIDE, with_audit
+from preventable.studies.audit_used import built_in_audit_used, given_audit_used
 from preventable.studies.corrected import corrected_share, fitting_audit
 from preventable.studies.population import select
 from preventable.studies.share import ShareRow, share
@@ -45,7 +46,8 @@ def command(
     `total` includes records of unknown class; pooled rows say `all`. Without --advisories the embedded facts about
     Linux are used. `share` is what the labels say; `corrected` and `audit_only` stand beside it where a random
     sample of these records was read (for Linux: built in, read by models), and are empty elsewhere: with too few
-    audited records, per component, and in periods that cannot be corrected.
+    audited records, per component, and in periods that cannot be corrected. JSON names the audit in `audit`, with its
+    digest and design.
 
     Exit status 1: some records could not be read, or some of the audit do not fit or are not settled.
 
@@ -68,9 +70,10 @@ def command(
         by_component=by_component,
     )
     audited, doubtful = given_audit(evidence, audit, case.taxonomy, quiet=quiet)
+    used = fitting_audit(population, case.taxonomy) if audited is None else audited
     corrected = corrected_share(
         population,
-        fitting_audit(population, case.taxonomy) if audited is None else audited,
+        used,
         case.taxonomy,
         methodologies=methodologies or None,
         period=period,  # type: ignore[arg-type]  # the choices above are its values
@@ -83,6 +86,7 @@ def command(
         kind="share",
         columns=(*COLUMNS, *BESIDE),
         inputs=evidence.reports,
+        audit=built_in_audit_used(used) if audited is None else given_audit_used(used, audit),
         dated_by=population.by,
         undated=population.undated,
         withdrawn=population.withdrawn,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from preventable.classify.labeller import label_records
+from preventable.cli import output
 from preventable.cli.feeds import AdvisoriesSection
-from preventable.cli.output import joined_words
+from preventable.evidence.merge import shared_aliases
+from preventable.plain_text import printable
 from preventable.readers.case_file import CaseFile, find_case_file, parse_case, read_case_file
 from preventable.studies.embedded import is_embedded
 from preventable.studies.setting import EMBEDDED_CASE, Inputs, Labeller, text_of
@@ -77,21 +79,25 @@ def warn_losses(inputs: Inputs, *, quiet: bool) -> None:
     for report in inputs.reports:
         if is_embedded(report):
             continue  # no news to who gave no feed; it stands among the inputs of the result
-        if report.failed:
-            what = "release dates are unknown" if report.format == "releases" else "records could not be read"
-            click.echo(f"{report.location}: {report.failed:,} {what}", err=True)
-        if report.duplicate:
-            click.echo(
-                f"{report.location}: {report.duplicate:,} of its records are there twice and count once", err=True
-            )
-        if report.joined:
-            click.echo(joined_words(report), err=True)
+        output.say_failed(report, quiet=False)
     for reason, count in inputs.events.undated.items():
         click.echo(f"{count:,} records are not dated: {reason}", err=True)
+    warn_shared(inputs.readings, inputs, "a hand reading")
     if not inputs.labelled:
         click.echo("no record has a weakness class: only counts over all classes are given", err=True)
     if not quiet:
         click.echo(f"fixes from {inputs.start} to {inputs.end} count; the data end on {inputs.data_date}", err=True)
+
+
+def warn_shared(names: Iterable[str], inputs: Inputs, what: str) -> None:
+    """Say which names are aliases of several records, so that what is said by them applies to none of these."""
+    shared = shared_aliases(inputs.advisories)
+    unclear = sorted({name for name in names if name in shared})
+    if unclear:
+        first = f"{unclear[0]} is one of {' and of '.join(shared[unclear[0]])}"
+        more = f" ({len(unclear) - 1:,} more such names)" if len(unclear) > 1 else ""
+        message = f"{what} by an alias of several records applies to none: {first}{more}; give it by an id"
+        click.echo(f"preventable: warning: {printable(message)}", err=True)
 
 
 def partial(inputs: Inputs) -> bool:

@@ -1,21 +1,19 @@
 """Evidence: the records of all feeds as tables, dated, with components and labels. Every study asks these tables.
 
 ``advisories`` has one row per vulnerability, ``files``, ``cwes``, ``ranges`` and ``reasons`` have several; all join on
-``id``. Records of several feeds that name each other (same id or alias) are one vulnerability.
+``id``. Records of several feeds that name each other (same id or alias) are one vulnerability: see ``evidence.merge``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import msgspec
 import polars as pl
 
 from preventable.records import Advisory, CodeRange, Label, ReadReport
-
-T = TypeVar("T")
 
 SCHEMA: dict[str, dict[str, pl.DataType]] = {
     "advisories": {
@@ -171,90 +169,6 @@ def date_ranges(advisories: Sequence[Advisory], releases: Mapping[str, date]) ->
         )
 
     return [msgspec.structs.replace(a, ranges=tuple(dated(r) for r in a.ranges)) if a.ranges else a for a in advisories]
-
-
-class Merged(msgspec.Struct, frozen=True):
-    """Records of several feeds, each vulnerability once.
-
-    records: sorted by id; joined: per feed, in the order given, the ids of its records that are one with an earlier
-    feed's.
-    """
-
-    records: tuple[Advisory, ...]
-    joined: tuple[frozenset[str], ...]
-
-
-def merge_advisories(feeds: Sequence[Sequence[Advisory]]) -> Merged:
-    """One record per vulnerability: the first feed's stands, later ones add CWEs, severity, dates and files.
-
-    Records of two feeds, of one format or several, are the same vulnerability when they share an id or an alias; the id
-    goes first.
-    """
-    owner: dict[str, int] = {}
-    merged: list[Advisory] = []
-    joined: list[frozenset[str]] = []
-    for feed in feeds:
-        # Within one feed two records stay two, even when they share an alias: only earlier feeds are looked at.
-        fresh: dict[str, int] = {}
-        known: set[str] = set()
-        for record in feed:
-            names = (record.id, *record.aliases)
-            at = next((owner[n] for n in names if n in owner), None)
-            if at is None:
-                at = len(merged)
-                merged.append(record)
-            else:
-                merged[at] = _joined(merged[at], record)
-                known.add(record.id)
-            for name in names:
-                fresh.setdefault(name, at)
-        owner = fresh | owner
-        joined.append(frozenset(known))
-    return Merged(tuple(sorted(merged, key=lambda a: a.id)), tuple(joined))
-
-
-def _joined(first: Advisory, other: Advisory) -> Advisory:
-    rated = first if first.cvss_score is not None or first.severity else other
-    return msgspec.structs.replace(
-        first,
-        aliases=tuple(dict.fromkeys((*first.aliases, *other.aliases, other.id))),
-        cwes=tuple(dict.fromkeys((*first.cwes, *other.cwes))),
-        published=first.published or other.published,
-        severity=rated.severity,
-        cvss_score=rated.cvss_score,
-        cvss_vector=rated.cvss_vector,
-        files=first.files or other.files,
-        ranges=first.ranges or other.ranges,
-        impact=first.impact or other.impact,
-    )
-
-
-def ids_by_name(advisories: Sequence[Advisory]) -> dict[str, str]:
-    """Id or alias -> id of the record that is meant: in other feeds an alias may be the id.
-
-    An alias that two records share tells of neither and is left out.
-
-    Example:
-        >>> ids_by_name([Advisory("GHSA-1", "osv", "", aliases=("CVE-1",))])
-        {'GHSA-1': 'GHSA-1', 'CVE-1': 'GHSA-1'}
-    """
-    owners: dict[str, set[str]] = {}
-    for a in advisories:
-        for alias in a.aliases:
-            owners.setdefault(alias, set()).add(a.id)
-    own = {a.id: a.id for a in advisories}
-    return own | {name: next(iter(ids)) for name, ids in owners.items() if len(ids) == 1 and name not in own}
-
-
-def by_id(found: Mapping[str, T], advisories: Sequence[Advisory]) -> dict[str, T]:
-    """What is known by name, by the ids that the records have here; what is said of the id itself goes first."""
-    ids = ids_by_name(advisories)
-    known: dict[str, T] = {}
-    for name, what in found.items():
-        one = ids.get(name, name)
-        if one == name or one not in known:
-            known[one] = what
-    return known
 
 
 def mark_exploited(advisories: Sequence[Advisory], marks: Mapping[str, date]) -> list[Advisory]:

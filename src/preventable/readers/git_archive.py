@@ -7,6 +7,9 @@ in somebody's own repository, whose commits say nothing of the publication:
 - ``cve/published`` lies at the root of the repository;
 - no commit took in more than half of the records, and a thousand or more. The CNA's largest one has 282 of 10,607; a
   copy comes at once.
+
+Git is asked by plumbing commands, which ignore how the user wants histories and differences shown, and without the
+user's attributes and conversions of line ends: the same commit gives the same records everywhere.
 """
 
 from __future__ import annotations
@@ -28,12 +31,24 @@ _AT_ONCE = 1000
 """Records of one commit that make a copy, if they are more than half."""
 _OTHERS = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_PREFIX")
 """What git sets for its hooks: another repository than the one that is asked for."""
+_SAFE = (
+    "-c", "core.attributesFile=" + os.devnull, "-c", "core.autocrlf=false", "-c", "core.eol=lf",
+    "-c", "core.fsmonitor=false",
+)  # fmt: skip
+"""The user's own attributes could leave records out of ``git archive``, or have them rewritten."""
 
 
 def is_git_repository(location: str | Path) -> bool:
-    """Whether a path is the root of a clone, bare or not."""
+    """Whether a path is the root of a clone, bare or not, that has something to read at HEAD.
+
+    A work tree without any commit is a directory like others.
+    """
     path = Path(location)
-    return (path / ".git").exists() or ((path / "HEAD").is_file() and (path / "objects").is_dir())
+    if not (path / ".git").exists():
+        return (path / "HEAD").is_file() and (path / "objects").is_dir()
+    head = _run(location, "rev-parse", "--verify", "--quiet", "HEAD")
+    # Only 1 says that there is none; git's own words about anything else are told when it is read.
+    return head is None or head.returncode != 1
 
 
 def clone_of_records(location: str | Path) -> tuple[Path, str] | None:
@@ -69,6 +84,10 @@ class GitSource(Source):
         super().__init__(location, wanted)
         self._root, self._prefix = clone_of_records(location) or (self.path, "")
         self.shallow = self._git("rev-parse", "--is-shallow-repository").strip() == "true"
+        if (head := _run(self._root, "rev-parse", "--verify", "--quiet", "HEAD")) is not None and head.returncode == 1:
+            raise RepositoryError(
+                "the repository has no commit at HEAD", file=self.location, hint="Fetch one, or point HEAD at a branch"
+            )
         # A clone that is made whole has the same HEAD and other dates.
         self.digest = (
             "git:"
@@ -90,7 +109,7 @@ class GitSource(Source):
         Raises:
             RepositoryError: git fails (a damaged or partial clone).
         """
-        command = ["git", "-C", str(self._root), "archive", "--format=tar", "HEAD"]
+        command = ["git", *_SAFE, "-C", str(self._root), "archive", "--format=tar", "HEAD"]
         if self._prefix:
             # The table of dates stands beside the records, outside a directory of them alone.
             table = [n for n in self._git("ls-tree", "--name-only", "-z", "HEAD", _DATES).split("\0") if n]
@@ -122,8 +141,9 @@ class GitSource(Source):
             self.why_undated = "the clone is shallow: `git fetch --unshallow` gets the history that dates the records"
             return {}
         log = self._git(
-            "log", "--diff-filter=A", "--no-renames", "--format=%x01%H %cI", "--name-only", "-z", "HEAD", "--", _RECORDS
-        )
+            "diff-tree", "--stdin", "--root", "-r", "--diff-filter=A", "--no-renames", "--format=%x01%H %cI",
+            "--name-only", "-z", "--", _RECORDS, stdin=self._git("rev-list", "HEAD", "--", _RECORDS),
+        )  # fmt: skip
         first: dict[str, tuple[date, str]] = {}
         for entry in log.split("\x01")[1:]:
             stamp, *names = entry.replace("\n", "\0").split("\0")
@@ -146,8 +166,8 @@ class GitSource(Source):
             return {}
         return {stem: when for stem, (when, _) in first.items()}
 
-    def _git(self, *arguments: str) -> str:
-        result = _run(self._root, *arguments)
+    def _git(self, *arguments: str, stdin: str = "") -> str:
+        result = _run(self._root, *arguments, stdin=stdin)
         if result is None:
             raise RepositoryError("git is not installed", file=self.location, hint="Install git, or give an archive")
         if result.returncode != 0:
@@ -156,15 +176,20 @@ class GitSource(Source):
         return result.stdout.decode(errors="replace")
 
 
-def _run(directory: str | Path, *arguments: str) -> subprocess.CompletedProcess[bytes] | None:
+def _run(directory: str | Path, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[bytes] | None:
     """One git command; None without git."""
     try:
         return subprocess.run(
-            ["git", "-C", str(directory), *arguments], capture_output=True, check=False, env=_environment()
+            ["git", *_SAFE, "-C", str(directory), *arguments],
+            input=stdin.encode(),
+            capture_output=True,
+            check=False,
+            env=_environment(),
         )
     except FileNotFoundError:
         return None
 
 
 def _environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name not in _OTHERS}
+    environment = {name: value for name, value in os.environ.items() if name not in _OTHERS}
+    return environment | {"GIT_ATTR_NOSYSTEM": "1"}

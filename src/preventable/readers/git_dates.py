@@ -65,7 +65,7 @@ def _git(repository: Path, *arguments: str, stdin: str = "") -> str:
     environment |= {"GIT_CONFIG_NOSYSTEM": "1", "HOME": os.devnull}
     try:
         result = subprocess.run(
-            ["git", "-C", str(repository), *arguments],
+            ["git", "-c", "log.showSignature=false", "-C", str(repository), *arguments],
             input=stdin,
             capture_output=True,
             encoding="utf-8",

@@ -14,6 +14,7 @@ from preventable.report.model import Column, Figure, Section, Table
 from preventable.report.wording import count, listing, percent
 from preventable.studies.assessment import Assessment
 from preventable.studies.audit_columns import with_audit
+from preventable.studies.audit_used import AuditUsed
 from preventable.studies.share import ShareRow
 from preventable.taxonomy.loader import UNKNOWN, Taxonomy
 
@@ -161,6 +162,7 @@ _AUDIT_COLUMNS = (
     Column("audit_only_low", "low", "share", "lower end of the 95% interval by the audit alone"),
     Column("audit_only_high", "high", "share", "upper end of the 95% interval by the audit alone"),
     Column("audited", "audited", "count", "records of the audit"),
+    Column("reader_kind", "read by", help="who read the audited records: human, model or mixed"),
 )
 _METHOD_COLUMNS = (
     Column("bound_low", "if none", "share", "the share if no unknown record counted"),
@@ -430,6 +432,8 @@ def _data(a: Assessment) -> Section:
             ),
         ),
     ]
+    if a.audit:
+        figures.append(_audit_figure(a.audit))
     if problems:
         figures.append(
             Figure(
@@ -442,6 +446,28 @@ def _data(a: Assessment) -> Section:
             )
         )
     return Section("data", "The data", tuple(s for s in sentences if s), tuple(figures))
+
+
+def _audit_figure(audit: AuditUsed) -> Figure:
+    return Figure(
+        id="read-audit",
+        title="Which audit stands beside the labels",
+        how=(
+            "The table of the readings that the corrected and the audit's own shares come from. Settled rows have a "
+            "final class and count. By strata: rows have weights. The digest is of its bytes."
+        ),
+        table=Table(
+            (
+                Column("name", "audit"),
+                Column("rows", "rows", "count"),
+                Column("settled", "settled", "count"),
+                Column("design", "drawn"),
+                Column("reader_kind", "read by"),
+                Column("digest", "digest"),
+            ),
+            [msgspec.structs.asdict(audit)],
+        ),
+    )
 
 
 def _changes(a: Assessment) -> Section:

@@ -19,10 +19,12 @@ from preventable.report.model import Section
 from preventable.report.plain import render_markdown, render_text
 from preventable.report.summary import summary
 from preventable.report.wording import percent
+from preventable.stats.ppi import AUDIT_ALONE
 from preventable.studies.assessment import Assessment, Results
 from preventable.studies.audit_columns import BESIDE, with_audit
 from preventable.taxonomy.loader import Taxonomy
 
+_SHARE_WIDTH = len(" 49.4% (48.4%-50.3%)")
 FILES = ("index.html", "report.md", "summary.txt", "results.json", "citation.txt")
 
 
@@ -54,7 +56,7 @@ def write_report(a: Assessment, taxonomy: Taxonomy, directory: Path, *, included
     contents: dict[str, bytes] = {
         "index.html": render_html(page).encode(),
         "report.md": render_markdown(title, sentences, all_sections, a.reports, a.citation()).encode(),
-        "summary.txt": render_text(title, sentences, a.reports, a.citation(), _share_lines(a)).encode(),
+        "summary.txt": render_text(title, sentences, a.reports, a.citation(), _share_lines(a), a.audit).encode(),
         "results.json": msgspec.json.format(msgspec.json.encode(results_document(a)), indent=1) + b"\n",
         "citation.txt": (printable(a.citation()) + "\n").encode(),
     }
@@ -83,6 +85,7 @@ def results_document(a: Assessment) -> dict[str, object]:
         "schema_version": SCHEMA_VERSION,
         "method_version": METHOD_VERSION,
         "inputs": a.reports,
+        "audit": a.audit,
         "results": {name: getattr(a, name) for name in Results.__struct_fields__},
         "citation": a.citation(),
     }
@@ -93,17 +96,25 @@ def _kicker(a: Assessment) -> str:
     return f"{a.total:,} records{when} · dated by {a.by} · {a.data_digest[:19]}…"
 
 
-def _share_lines(a: Assessment) -> list[list[str]]:
-    return [
-        [
-            r.methodology,
-            f"{r.count:>6,} of {r.total:>6,}",
-            f"{percent(r.share):>6}",
-            f"({percent(r.low)}-{percent(r.high)})",
-        ]
-        for r in a.shares
-        if r.period == r.component == "all"
-    ]
+def _share_lines(a: Assessment) -> list[str]:
+    """Per definition the share by the labels, and beside it the corrected one where there is one."""
+    pooled = [r for r in a.shares if r.period == r.component == "all"]
+    corrected = {r.methodology: r.corrected for r in a.corrected if r.period == "all"}
+    width = max((len(r.methodology) for r in pooled), default=0)
+    lines = [f"{'':{width + 18}} {'by the labels':<{_SHARE_WIDTH}} corrected"] if corrected else []
+    for r in pooled:
+        line = f"{r.methodology:<{width}}  {r.count:>6,} of {r.total:>6,} "
+        line += f"{_share_words(r.share, r.low, r.high):<{_SHARE_WIDTH}}"
+        if e := corrected.get(r.methodology):
+            line += f" {_share_words(e.value, e.low, e.high)}{' *' if e.method == AUDIT_ALONE else ''}"
+        lines.append(line.rstrip())
+    if any(e.method == AUDIT_ALONE for e in corrected.values()):
+        lines.append("* by the audited records alone, too few to correct the labels")
+    return lines
+
+
+def _share_words(share: float, low: float, high: float) -> str:
+    return f"{percent(share):>6} ({percent(low)}-{percent(high)})"
 
 
 def _tables(a: Assessment) -> dict[str, pl.DataFrame]:

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from preventable.plain_text import printable
 from preventable.records import METHOD_VERSION, ReadReport
 from preventable.report.model import Column, Section, Table
-from preventable.report.wording import percent, rounded
+from preventable.report.wording import percent, rounded, which_audit
+from preventable.studies.audit_used import AuditUsed
 
 _MARKDOWN_ROWS = 40
 _WIDTH = 72
@@ -37,19 +38,27 @@ def render_markdown(
 
 
 def render_text(
-    title: str, summary: Sequence[str], inputs: Sequence[ReadReport], citation: str, shares: Sequence[Sequence[str]]
+    title: str,
+    summary: Sequence[str],
+    inputs: Sequence[ReadReport],
+    citation: str,
+    shares: Sequence[str],
+    audit: AuditUsed | None = None,
 ) -> str:
     """One page of plain text, 72 columns: the summary, the shares by definition, what was read, the citation."""
     out = [printable(title), "=" * min(len(title), _WIDTH), ""]
     for sentence in summary:
         out += [textwrap.fill(printable(sentence), _WIDTH), ""]
-    width = max((len(row[0]) for row in shares), default=0)
-    out += ["Share by definition (95% Wilson interval):", ""]
-    out += [f"  {row[0]:<{width}}  {'  '.join(row[1:])}" for row in shares]
+    out += ["Share by definition (95% interval):", ""]
+    out += [f"  {printable(line)}" for line in shares]
     out += ["", "Read:"]
     for r in inputs:
         out.append(f"  {r.format}: {r.read:,} records, {r.rejected:,} rejected, {r.failed:,} failed")
         out.append(f"    {r.digest}")
+    if audit:
+        said = which_audit(audit.name, audit.rows, audit.settled, audit.design, audit.reader_kind)
+        out += textwrap.wrap(printable(f"audit: {said}"), _WIDTH, initial_indent="  ", subsequent_indent="    ")
+        out.append(f"    {audit.digest or 'no digest: it could not be read again'}")
     out += ["", textwrap.fill(printable(citation), _WIDTH), ""]
     return "\n".join(out)
 

@@ -8,6 +8,7 @@ import msgspec
 
 from preventable.records import SCHEMA_VERSION, ReadReport
 from preventable.studies.assessment import Results
+from preventable.studies.audit_used import AuditUsed
 
 
 class ResultsDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -17,6 +18,7 @@ class ResultsDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     schema_version: str
     method_version: str
     inputs: list[ReadReport]
+    audit: AuditUsed | None
     results: Results
     citation: str
 

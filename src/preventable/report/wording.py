@@ -35,6 +35,12 @@ def listing(parts: Sequence[str]) -> str:
     return f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
+def which_audit(name: str, rows: int, settled: int, design: str, kinds: str) -> str:
+    """An audit in words: its table, how much of it counts, how it was drawn, and who read."""
+    counted = f"{settled:,} of {count(rows, 'record')} settled" if settled < rows else count(rows, "record")
+    return f"{name}, {counted}, drawn {'simply' if design == 'simple' else design}, {who_read(kinds)}"
+
+
 def who_read(kinds: str) -> str:
     """The readers of an audit in words, from ``reader_kind`` (one of ``studies.audit.READER_KINDS``, or several
     with commas)."""

@@ -25,7 +25,7 @@ SMALL = 100
 LARGEST_TAU = 0.5
 """Corrections of shares cannot differ by more between strata."""
 BORROWED = 10
-"""The variance over all strata counts for so many audited records in the variance of each."""
+"""The variance over all strata counts for so many records in the variance of each, audited or predicted."""
 AUDIT_ALONE = "audit-only, exact"
 """The method of an estimate that leaves the predictions out."""
 _PSEUDO_ERRORS = 0.5
@@ -133,11 +133,18 @@ def ppi_strata(
     own squares, with the variance v over all strata counting for k = 10 records. Over strata d_s ~ N(d, tau²), flat
     priors on d and on tau in [0, 0.5]. Given tau the shrunk correction is w_s d_s + (1 - w_s) d with
     w_s = tau² / (tau² + v_s); it is averaged over tau's posterior, whose spread enters the variance.
-    theta_s = l mean_s(f) + that, and the sampling of f is added.
+    theta_s = l mean_s(f) + that, and to its variance is added
+
+    max(l² u_s, v (1 - n_s / N_s)) / N_s,  u_s = (sum over s of (f - mean_s(f))² + k u) / (N_s - 1 + k)
+
+    with N_s the stratum's records and u the variance of all predictions: two or three that agree do not prove that the
+    next would. The first is the error of theta_s as the rate behind the records, which is what the interval is for, as
+    Wilson's of the labels is; the second that of theta_s as the share of these very records, whose own labelling errors
+    are few and vary. The greater serves both.
 
     A stratum without an audited record borrows everything (own_weight 0). All records of a stratum enter mean_s(f),
     audited or not. With fewer than five audited records on either side, or fewer than 100 in all, each stratum's audit
-    alone speaks, as in ``ppi_share``; a stratum without any then has the interval 0 to 1.
+    alone speaks, as in ``ppi_share``; a stratum without any is then left out, for nothing is known of it.
 
     The intervals hold on average over strata; one whose share lies far from all others' is drawn to them, and its own
     may cover less (docs/prevalence.md has figures).
@@ -150,7 +157,7 @@ def ppi_strata(
         other_prediction: shape (N,), in [0, 1].
         level: confidence level.
     Returns:
-        One ``Pooled`` per stratum, sorted by name.
+        One ``Pooled`` per stratum, sorted by name; where each audit speaks alone, of those that have one.
     Raises:
         StatisticsInputError: as ``ppi_share``, or lengths of strata that do not fit.
     Source: Gelman et al., Bayesian Data Analysis, 3rd ed., section 5.4; Gelman 2006, doi:10.1214/06-BA117A.
@@ -164,7 +171,7 @@ def ppi_strata(
     names = sorted({*strata, *other_strata})
     sizes = np.array([(own == s).sum() for s in names], dtype=np.float64)
     if _too_few(y):
-        return [_alone(s, y[own == s], int((others == s).sum()), float(y.mean()), level) for s in names]
+        return [_alone(s, y[own == s], int((others == s).sum()), level) for s in names if (own == s).any()]
     _, _, power = _point(_moments(y, f, rest if len(rest) else f))
     tuned = float(power)
     residual = y - tuned * f
@@ -172,14 +179,17 @@ def ppi_strata(
     corrections = np.array([residual[own == s].mean() if (own == s).any() else 0.0 for s in names])
     noises = np.array([_noise(residual[own == s], residual) if (own == s).any() else np.inf for s in names])
     means, variances, weights = _shrink(corrections, noises, seen)
+    overall = float(np.concatenate([f, rest]).var(ddof=1))
+    residual_variance = _variance_of_residuals(residual)
     z = float(ndtri(0.5 + level / 2))
     pooled: list[Pooled] = []
     for i, name in enumerate(names):
         predictions = np.concatenate([f[own == name], rest[others == name]])
         count = len(predictions)
         value = tuned * float(predictions.mean()) + means[i]
-        sampling = tuned**2 * (float(predictions.var(ddof=1)) if count > 1 else 0.25) / count
-        variance = variances[i] + sampling
+        of_rate = tuned**2 * _shrunk_variance(predictions, overall)
+        of_these = residual_variance * (1 - float(sizes[i]) / count)
+        variance = variances[i] + max(of_rate, of_these) / count
         half = z * float(np.sqrt(variance))
         value, half = float(value), float(half)
         inside = min(max(value, 0.0), 1.0)
@@ -211,7 +221,9 @@ def ppi_weighted(
     var = sum over strata of W_s² v_s + l² var_N(f) / N,  v_s as in ``ppi_strata``
 
     l is tuned as in ``ppi_share``, on weighted moments; without other predictions it is 0 and the audit alone speaks.
-    The interval is Wilson's with the sample size at which a plain count would have that variance.
+    The interval is Wilson's with the sample size at which a plain count would have that variance. There is no exact
+    interval for an audit with weights, and none is needed: v_s keeps small audits from looking sure of themselves. With
+    20 to 99 records this held as well as without the predictions, and was nearer to the truth (docs/prevalence.md).
 
     Args:
         audited_truth: shape (n,), booleans, n >= 2.
@@ -290,16 +302,22 @@ def _too_few(y: F64) -> bool:
 
 def _noise(own: F64, everything: F64) -> float:
     """Variance of the mean of a stratum's residuals, and one imagined disagreement over all."""
-    overall = float(everything.var(ddof=1)) + _PSEUDO_ERRORS / len(everything)
+    return _shrunk_variance(own, _variance_of_residuals(everything)) / len(own)
+
+
+def _variance_of_residuals(residual: F64) -> float:
+    return float(residual.var(ddof=1)) + _PSEUDO_ERRORS / len(residual)
+
+
+def _shrunk_variance(own: F64, overall: float) -> float:
+    """Variance of a stratum's values, for which that over all strata counts for ``BORROWED`` of them."""
     squares = float(((own - own.mean()) ** 2).sum())
-    return (squares + BORROWED * overall) / (len(own) - 1 + BORROWED) / len(own)
+    return (squares + BORROWED * overall) / (len(own) - 1 + BORROWED)
 
 
-def _alone(name: str, y: F64, others: int, overall: float, level: float) -> Pooled:
+def _alone(name: str, y: F64, others: int, level: float) -> Pooled:
     """A stratum by its own audited records alone."""
-    if len(y):
-        return Pooled(name, clopper_pearson(int(y.sum()), len(y), level=level), len(y), others + len(y), 1.0)
-    return Pooled(name, Estimate(overall, 0.0, 1.0, 0.0, 0.0, "no audited record", level), 0, others, 0.0)
+    return Pooled(name, clopper_pearson(int(y.sum()), len(y), level=level), len(y), others + len(y), 1.0)
 
 
 def _point(m: Moments) -> tuple[F64, F64, F64]:

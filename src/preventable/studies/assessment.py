@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import date
+from pathlib import Path
 
 import msgspec
 import polars as pl
@@ -14,6 +15,7 @@ from preventable.evidence.tables import Evidence
 from preventable.records import METHOD_VERSION, ReadReport
 from preventable.stats.agreement import Agreement
 from preventable.studies.audit import Audited
+from preventable.studies.audit_used import AuditUsed, built_in_audit_used, given_audit_used
 from preventable.studies.corrected import CorrectedRow, corrected_share, fitting_audit
 from preventable.studies.hotspots import HotspotRow, hotspots
 from preventable.studies.population import Dating, Filters, Period, Population, select
@@ -67,6 +69,8 @@ class Assessment(Results, frozen=True):
 
     reports: tuple[ReadReport, ...]
     records: pl.DataFrame
+    audit: AuditUsed | None = None
+    """The audit that ``corrected`` rests on; None where none was given and none fits."""
 
     def citation(self) -> str:
         """One line that names the figures' origin."""
@@ -85,6 +89,7 @@ def assess(
     lines: Mapping[str, int] | None = None,
     earlier: bytes | None = None,
     audit: Sequence[Audited] | None = None,
+    audit_file: Path | None = None,
 ) -> Assessment:
     """Ask every study.
 
@@ -98,6 +103,7 @@ def assess(
         lines: lines of code per component, for the hotspots.
         earlier: bytes of an earlier ``results.json`` to compare with.
         audit: of these records; by default the built-in one, where it fits.
+        audit_file: the table that ``audit`` was read from, for results to name.
     Raises:
         FormatError: ``earlier`` is not such a file.
     """
@@ -132,6 +138,7 @@ def assess(
         labels=labels,
         reports=evidence.reports,
         records=record_table(population, taxonomy),
+        audit=built_in_audit_used(audited) if audit is None else given_audit_used(audit, audit_file) if audit else None,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -51,6 +51,12 @@ class FileDelta(msgspec.Struct, frozen=True):
     code_after: int | None
 
 
+class NotCountedOn(NotCounted, frozen=True, omit_defaults=True):
+    """What was not counted on one side only; without the side on both."""
+
+    side: Literal["before", "after"] | None = None
+
+
 class CensusDiff(msgspec.Struct, frozen=True):
     """The difference of two trees."""
 
@@ -58,7 +64,8 @@ class CensusDiff(msgspec.Struct, frozen=True):
     inputs: list[SourceInput]
     files: list[FileDelta] | None
     """Known when both are revisions of one repository."""
-    not_counted: list[NotCounted]
+    not_counted: Sequence[NotCounted]
+    """Of the changed files, where both are revisions of one repository; else of all, with the side."""
     warnings: list[str]
 
     @property
@@ -97,18 +104,20 @@ def diff_census(
         return _diff_revisions((first, second), (a, b), case, manner)
     inputs: list[SourceInput] = []
     rows: list[list[CensusRow]] = []
-    not_counted: list[NotCounted] = []
+    left: list[list[NotCounted]] = []
     warnings: list[str] = []
     for what, known, source in zip((a, b), saved, sources, strict=True):
         if known is not None:
             rows.append(known.rows)
+            left.append(known.not_counted)
             inputs.append(known.source)
         elif source is not None:
             census = manner.count(source, what)
             rows.append(census.rows)
             inputs.append(census.source)
-            not_counted += census.not_counted
+            left.append(census.not_counted)
             warnings += [w for w in census.warnings if w not in warnings]
+    not_counted = _by_side(left[0], left[1])
     return CensusDiff(diff_rows(rows[0], rows[1]), inputs, None, not_counted, [*warnings, *manner.warnings()])
 
 
@@ -191,6 +200,15 @@ def _diff_revisions(
     ]
     warnings = [*dict.fromkeys(warnings), *manner.warnings()]
     return CensusDiff(diff_rows(before, after), inputs, files, not_counted, warnings)
+
+
+def _by_side(before: Iterable[NotCounted], after: Iterable[NotCounted]) -> list[NotCountedOn]:
+    """What either side lacks, once each."""
+    old, new = ({(n.path, n.reason) for n in side} for side in (before, after))
+    return [
+        NotCountedOn(*item, None if item in old and item in new else "before" if item in old else "after")
+        for item in sorted(old | new)
+    ]
 
 
 def _distinct(items: Iterable[NotCounted]) -> list[NotCounted]:

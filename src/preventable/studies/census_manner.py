@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
-from preventable.code.census import Census, CensusCase, CensusRow, CensusSection, Components, take_census
-from preventable.code.trees import DEFAULT_MAX_FILE_BYTES, Source, SourceInput
+from preventable.code.census import Census, CensusCase, CensusRow, CensusSection, Components, HeaderRule, take_census
+from preventable.code.components import ComponentsFrom
+from preventable.code.trees import DEFAULT_MAX_FILE_BYTES, NotCounted, Source, SourceInput
 from preventable.errors import FormatError, InputError, UsageError
 from preventable.readers.case_file import CaseFile
 from preventable.records import METHOD_VERSION
@@ -32,11 +33,12 @@ class Manner(msgspec.Struct, frozen=True, kw_only=True):
 
     file: str
     """The saved file, the tree, or ``""`` for what the command line asks for."""
-    kind: Literal["saved", "asked", "tree"] = "tree"
+    kind: Literal["saved", "asked", "options", "tree"] = "tree"
+    """``asked``: for the trees beside saved censuses; ``options``: beside nothing but saved censuses."""
     method_version: str | None = None
-    max_file_bytes: int | None = None
-    components_from: str | None = None
-    headers: str | None = None
+    max_file_bytes: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    components_from: ComponentsFrom | None = None
+    headers: HeaderRule | None = None
     census_rules: CensusSection | None = None
     """The ``[census]`` section with the options of the command line."""
     component_rules: Components | None = None
@@ -47,7 +49,8 @@ class Manner(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def where(self) -> str:
         """The side in a sentence."""
-        return "for the other side" if self.kind == "asked" else f"in {self.file}"
+        places = {"asked": "for the other side", "options": "by --case and the options"}
+        return places.get(self.kind, f"in {self.file}")
 
     def section(self, other: CensusSection) -> CensusSection:
         """The ``[census]`` section for another tree, so that it is counted in this manner."""
@@ -69,6 +72,7 @@ class SavedCensus(msgspec.Struct, frozen=True):
     rows: list[CensusRow]
     source: SourceInput
     manner: Manner
+    not_counted: list[NotCounted] = []
 
 
 class OneManner:
@@ -80,7 +84,8 @@ class OneManner:
         options: changes to the ``[census]`` section, for command-line options.
         max_file_bytes: larger files are not counted; by default as in the saved censuses.
     Raises:
-        UsageError: the saved censuses differ in manner, or the case file or the options ask for another one.
+        UsageError: the saved censuses differ in manner, or the case file or the options ask for another one, also where
+            there is no tree to count.
     """
 
     def __init__(
@@ -95,11 +100,15 @@ class OneManner:
         self._options = options
         self._first: Manner | None = None
         self._said: list[str] = []
+        self._asks = case is not None or max_file_bytes is not None
         for first, second in combinations(self._saved, 2):
             require_alike(first, second)
-        if len(self._saved) < len(saved):
-            for manner in self._saved:
-                require_alike(manner, self._asked(manner, max_file_bytes))
+        for manner in self._saved:
+            asked = self._asked(manner, max_file_bytes)
+            if len(self._saved) == len(saved):
+                # Nothing is counted here: the release has no say, nor has the lack of a --case.
+                asked = msgspec.structs.replace(asked, kind="options", method_version=None, case=asked.case or None)
+            require_alike(manner, asked)
         # Of several, the one that says most.
         self._model = min(self._saved, key=lambda manner: len(manner.unknown()), default=None)
         known_limit = self._model.max_file_bytes if self._model is not None else None
@@ -108,7 +117,7 @@ class OneManner:
     def warnings(self) -> list[str]:
         """A sentence for each setting that trees' own case files set otherwise, and for each saved census whose manner
         cannot be verified."""
-        if len(self._saved) + (self._first is not None) < 2:
+        if len(self._saved) + (self._first is not None or self._asks) < 2:
             return self._said
         return self._said + [
             f"{manner.file} was saved by an earlier release and does not say {' and '.join(manner.unknown())}: whether "
@@ -200,9 +209,11 @@ def require_alike(first: Manner, second: Manner) -> None:
         preventable.errors.UsageError: The sides are not counted alike: headers is c in a and auto in b ...
     """
     for name, mine, other in differences(first, second):
+        said = (
+            "A saved census is not counted as asked" if second.kind == "options" else "The sides are not counted alike"
+        )
         raise UsageError(
-            f"The sides are not counted alike: {name} is {_shown(mine)} {first.where} and {_shown(other)} "
-            f"{second.where}",
+            f"{said}: {name} is {_shown(mine)} {first.where} and {_shown(other)} {second.where}",
             file=first.file,
             field=name,
             hint=_hint(first, second, name),
@@ -234,6 +245,8 @@ def differences(first: Manner, second: Manner) -> Iterator[tuple[str, object, ob
 def _hint(first: Manner, second: Manner, name: str) -> str:
     if second.kind == "saved":
         return "Take one of them again in the manner of the other"
+    if second.kind == "options":
+        return "What is saved stays as it was counted: leave --case and the options out, or take it again with them"
     if name == "method_version":
         return f"Take {first.file} again with this release"
     if name == "case" or first.component_rules is None:
@@ -282,11 +295,31 @@ def load_census(what: str) -> SavedCensus | None:
     field = "results"
     try:
         rows = msgspec.convert(document.get("results"), list[CensusRow])
-        field = "census_rules"
+        field = "not_counted"
+        not_counted = msgspec.convert(document.get("not_counted", []), list[NotCounted])
+        field = ""
         manner = msgspec.convert(document | {"file": what, "kind": "saved"}, Manner)
     except msgspec.ValidationError as error:
-        raise InputError(f"The census is damaged: {error}", file=what, field=field, hint="Take it again") from error
-    return SavedCensus(rows, SourceInput("result", what, note=_origin(document)), manner)
+        reason, _, at = str(error).partition(" - at `$")
+        field = (field + at.removesuffix("`")).removeprefix(".").replace("[...]", ".*")
+        raise _damaged(what, reason, field) from error
+    _require_sound(document, manner)
+    return SavedCensus(rows, SourceInput("result", what, note=_origin(document)), manner, not_counted)
+
+
+def _require_sound(document: Mapping[str, Any], manner: Manner) -> None:
+    """Raise InputError where the rules of a saved census say what this release cannot do, or contradict themselves."""
+    for name in document.get("census_rules") or ():
+        if name not in CensusSection.__struct_fields__:
+            raise _damaged(manner.file, "this release does not know the rule", f"census_rules.{name}")
+    for name in ("components_from", "headers"):
+        said, rule = getattr(manner, name), getattr(manner.census_rules, name, None)
+        if said is not None and rule is not None and said != rule:
+            raise _damaged(manner.file, f"it is {said}, but {rule} in census_rules", name)
+
+
+def _damaged(file: str, reason: str, field: str) -> InputError:
+    return InputError(f"The census is damaged: {reason}", file=file, field=field, hint="Take it again")
 
 
 def _origin(document: Mapping[str, Any]) -> str | None:

@@ -67,12 +67,14 @@ def census_series(
         if known is not None:
             rows += by_language(known.rows, what)
             inputs.append(known.source)
+            left = known.not_counted
         else:
             census = manner.count(open_source(what, manner.max_file_bytes), what)
             rows += by_language(census.rows, what)
             inputs.append(census.source)
-            not_counted += [{"release": what, "path": n.path, "reason": n.reason} for n in census.not_counted]
+            left = census.not_counted
             warnings += census.warnings
+        not_counted += [{"release": what, "path": n.path, "reason": n.reason} for n in left]
         if advance is not None:
             advance()
     return CensusSeries(rows, inputs, not_counted, [*dict.fromkeys(warnings), *manner.warnings()])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Literal
 
 import msgspec
@@ -53,7 +53,7 @@ def look_at_all(claims: Mapping[str, Claim], lines: Sequence[Line], inputs: Inpu
     active = {i: c for i, c in claims.items() if i in opened and i not in gone}
     names = {a.id: frozenset((a.id, *a.aliases)) for a in inputs.advisories}
     known = {name for a in inputs.advisories if a.withdrawn is None for name in names[a.id]}
-    data = {Path(r.location).name: r.digest for r in inputs.reports}
+    data = data_digests([(r.location, r.digest) for r in inputs.reports])
     made: dict[str, Look] = {}
     best: dict[str, tuple[float, float]] = {}
     decided: dict[str, Verdict] = {}
@@ -97,6 +97,30 @@ def look_at_all(claims: Mapping[str, Claim], lines: Sequence[Line], inputs: Inpu
         for look in (*looks_of(lines, i), made[i])
     ]  # fmt: skip
     return Answer(_sentences(claims, rows), tuple(rows), made, tuple(history))
+
+
+def data_digests(read: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Name -> digest of what was read: the last part of the location, and more of it where two would be one.
+
+    Example:
+        >>> data_digests([("a/cve/published", "1"), ("b/cve/published", "2"), ("releases.json", "3")])
+        {'a/cve/published': '1', 'b/cve/published': '2', 'releases.json': '3'}
+    """
+    read = list(dict.fromkeys(read))
+    parts = [Path(location).parts for location, _ in read]
+    length = [1] * len(read)
+    while True:
+        names = [PurePath(*own[-many:]).as_posix() for own, many in zip(parts, length, strict=True)]
+        longer = [i for i, own in enumerate(parts) if names.count(names[i]) > 1 and length[i] < len(own)]
+        if not longer:
+            break
+        for i in longer:
+            length[i] += 1
+    found: dict[str, str] = {}
+    for name, (_, digest) in zip(names, read, strict=True):
+        again = 1 + sum(known == name or known.startswith(f"{name} (") for known in found)
+        found[name if again == 1 else f"{name} ({again})"] = digest
+    return found
 
 
 def _untested(name: str, verdict: Verdict, reason: str) -> Row:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -14,7 +15,7 @@ from preventable.classify.model import held_out_classes
 from preventable.errors import InputError
 from preventable.evidence.tables import Evidence
 from preventable.records import Estimate
-from preventable.stats.ppi import F64, ppi_share, ppi_strata, ppi_weighted
+from preventable.stats.ppi import AUDIT_ALONE, F64, ppi_share, ppi_strata, ppi_weighted
 from preventable.stats.prevalence import wilson
 from preventable.studies.audit import Audited, read_merged
 from preventable.studies.population import ALL, Period, Population, admitted_column, counted_column, period_column
@@ -55,7 +56,13 @@ def corrected_share(
     Pooled: PPI++ on the audited records of the population, weighted where the sample was drawn by strata. Per period:
     the correction is partially pooled (``stats.ppi.ppi_strata``). Within the records that the filters leave, a simple
     random sample stays one; so does one by strata within the periods, if all of its records there have one weight, else
-    periods have no correction.
+    periods have no correction. Where the audit is too small to correct the labels, its exact interval is both
+    ``corrected`` and ``audit_only``, and periods without an audited record have no row.
+
+    Records that nobody has settled are taken to be like the settled ones of their stratum: these stand for all that the
+    stratum's drawn records here, settled or not, stand for.
+
+    weight_i = w_i * sum_drawn(w) / sum_settled(w)           over the stratum's records among those that are admitted
 
     The correction takes the labelling errors of audited records for those of the others. The model's labels of texts
     that it was trained on have next to none, so that for the records of which it was made the labels of fits that did
@@ -81,10 +88,12 @@ def corrected_share(
         InputError: two rows name one record and have different final classes.
     Assumes: the audited records were drawn at random from records like these, blind to the labels; the folds were drawn
     by chance and hold about equally many of these records.
-    Source: Zrnic and Candes 2024 (cross-prediction), who fold the audited records instead.
+    Source: Zrnic and Candes 2024 (cross-prediction), who fold the audited records instead; Särndal, Swensson,
+    Wretman 1992, chapter 15 (weights where a part of a sample gave no answer, by groups).
     """
     known_as = _known_as(population.records)
     settled = _by_record(audit, known_as)
+    unsettled = _unsettled(audit, known_as, settled)
     final = {name: a.final for name, a in settled.items()}
     kinds = ", ".join(sorted({a.reader_kind for a in audit}))
     unseen = _by_unseen_fits(population.records, held_out_classes() if held_out is None else held_out)
@@ -104,7 +113,7 @@ def corrected_share(
         truth = np.array(
             [float(methodology.counts(final[i], taxonomy.cwe_of(final[i], None))) for i in ids if i in final]
         )
-        here = [settled[i] for i in ids if i in settled]
+        here = _for_all_drawn([settled[i] for i in ids if i in settled], [unsettled[i] for i in ids if i in unsettled])
         corrected, alone = _pooled(here, truth, f[audited], f[~audited], level)
         rows.append(
             CorrectedRow(
@@ -124,7 +133,7 @@ def corrected_share(
                     stratum.stratum,
                     wilson(int(shown[own].sum()), int(own.sum()), level=level),
                     stratum.estimate,
-                    wilson(int(mine.sum()), len(mine), level=level) if len(mine) else None,
+                    _audit_only(stratum.estimate, mine, level) if len(mine) else None,
                     stratum.audited,
                     stratum.own_weight,
                     kinds,
@@ -159,23 +168,47 @@ def _by_unseen_fits(records: pl.DataFrame, held_out: Mapping[str, Sequence[str]]
 def _pooled(here: Sequence[Audited], truth: F64, f: F64, rest: F64, level: float) -> tuple[Estimate, Estimate]:
     """The corrected share of all records, and that of the audit alone."""
     if not any(a.weight for a in here):
-        return ppi_share(truth, f, rest, level=level), wilson(int(truth.sum()), len(truth), level=level)
+        corrected = ppi_share(truth, f, rest, level=level)
+        return corrected, _audit_only(corrected, truth, level)
     strata, weights = [a.stratum for a in here], [a.weight or 1.0 for a in here]
     alone = ppi_weighted(truth, f, strata, weights, [], level=level)
     return ppi_weighted(truth, f, strata, weights, rest, level=level) if len(rest) else alone, alone
 
 
+def _audit_only(corrected: Estimate, truth: F64, level: float) -> Estimate:
+    """The share among audited records: one interval for one thing, where the correction is their share already."""
+    return corrected if corrected.method == AUDIT_ALONE else wilson(int(truth.sum()), len(truth), level=level)
+
+
+def _for_all_drawn(here: Sequence[Audited], unsettled: Sequence[Audited]) -> list[Audited]:
+    """Settled rows with the weight of the unsettled ones of their stratum on top; as they are for a simple draw."""
+    if not unsettled or all(a.weight is None for a in here):
+        return list(here)
+    own, drawn = defaultdict[str, float](float), defaultdict[str, float](float)
+    for sums, rows in ((own, here), (drawn, (*here, *unsettled))):
+        for a in rows:
+            sums[a.stratum] += a.weight or 1.0
+    return [msgspec.structs.replace(a, weight=(a.weight or 1.0) * drawn[a.stratum] / own[a.stratum]) for a in here]
+
+
 def _one_weight_each(periods: Sequence[str], here: Sequence[Audited]) -> bool:
-    """Whether the audited records of each period stand for as many records as one another."""
-    return len(set(periods)) == len({(p, a.weight) for p, a in zip(periods, here, strict=True)})
+    """Whether the audited records of each period stand for as many records as one another, but for rounding."""
+    weights = [None if a.weight is None else f"{a.weight:.9g}" for a in here]
+    return len(set(periods)) == len(set(zip(periods, weights, strict=True)))
 
 
 def audit_remarks(evidence: Evidence, audit: Sequence[Audited], file: Path) -> list[str]:
     """What makes an audit table speak for these records less well than it could; empty where nothing does.
 
     Raises:
-        InputError: none of its ids is among the records, or two name one record and have different final classes.
+        InputError: it has no row, none of its ids is among the records, or two name one record and have different final
+            classes.
     """
+    if not audit:
+        raise InputError(
+            "the table is empty: no row below the header", file=str(file),
+            hint="Fill in both readings and run preventable audit merge again",
+        )  # fmt: skip
     known = _known_as(evidence.advisories)
     missing = [a.id for a in audit if a.id not in known]
     if len(missing) == len(audit):
@@ -190,13 +223,20 @@ def audit_remarks(evidence: Evidence, audit: Sequence[Audited], file: Path) -> l
     if again := [a for a in audit if a.final and settled[known.get(a.id, a.id)] is not a]:
         other = settled[known.get(again[0].id, again[0].id)].id
         said.append(f"{len(again):,} audited ids name a record again and do not count, such as {again[0].id} ({other})")
-    if unsettled := sum(not a.final for a in audit):
+    weighted = sum(a.weight is not None for a in audit)
+    if unsettled := _unsettled(audit, known, settled):
+        those = "the settled ones of their stratum" if weighted else "the others"
         said.append(
-            f"{unsettled:,} of {len(audit):,} audited records are not settled and left out: "
-            "the corrected and the audit's own share are biased if they differ from the others"
+            f"{len(unsettled):,} of {len(audit):,} audited records are not settled, and {those} stand for them: "
+            "the corrected and the audit's own share are biased if they differ from these"
         )
-    if 0 < (weighted := sum(a.weight is not None for a in audit)) < len(audit):
+    speaking = [a for i, a in settled.items() if known.get(i) == i]
+    if lost := sorted({a.stratum for a in unsettled.values()} - {a.stratum for a in speaking} - {""}):
+        said.append(f"nothing is settled of {len(lost):,} strata, for which the others stand: {', '.join(lost[:8])}")
+    if 0 < weighted < len(audit):
         said.append(f"{len(audit) - weighted:,} audited records have no weight where others do, and stand for one each")
+    if len(speaking) < 2:
+        said.append("fewer than two of its records are settled and among these records: nothing is corrected")
     return said
 
 
@@ -213,10 +253,14 @@ def uncorrected_periods(
         return None
     published = evidence.advisories.select("id", date="published").select("id", period_column(period))
     periods = dict(published.iter_rows())
-    here = {i: a for i, a in _by_record(audit, _known_as(evidence.advisories)).items() if i in periods}
+    known = _known_as(evidence.advisories)
+    settled = _by_record(audit, known)
+    unsettled = _unsettled(audit, known, settled)
+    inside = [i for i in settled if i in periods]
+    here = _for_all_drawn([settled[i] for i in inside], [unsettled[i] for i in unsettled if i in periods])
     which = "periods" if len(without) == len(wanted) else f"periods under {', '.join(without)}"
     said = f"{which} are not corrected, only the whole is: the audited records within one differ in weight"
-    if _one_weight_each([periods[i] for i in here], list(here.values())):
+    if _one_weight_each([periods[i] for i in inside], here):
         return f"{said}; by date of publication they do not, so add --by publication"
     return f"{said}; periods need a simple sample, or one drawn with --stratify year and shown with --by publication"
 
@@ -243,6 +287,17 @@ def _by_record(audit: Sequence[Audited], known_as: Mapping[str, str], file: Path
                 f"{first.id} and {a.id} name one record, and their final classes differ: {first.final} and {a.final}",
                 file=str(file) if file else None, field="final", hint="Keep one of the two rows",
             )  # fmt: skip
+    return found
+
+
+def _unsettled(
+    audit: Sequence[Audited], known_as: Mapping[str, str], settled: Mapping[str, Audited]
+) -> dict[str, Audited]:
+    """The rows without a final class by the id of their record; none of records that another row settles."""
+    found: dict[str, Audited] = {}
+    for a in audit:
+        if not a.final and (name := known_as.get(a.id)) is not None and name not in settled:
+            found.setdefault(name, a)
     return found
 
 

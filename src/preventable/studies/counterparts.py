@@ -21,7 +21,7 @@ from preventable.code.counting import count_files
 from preventable.code.path_globs import PathGlobs
 from preventable.code.unsafe_rust import measure_rust
 from preventable.errors import CaseError, InputError
-from preventable.evidence.tables import ids_by_name
+from preventable.evidence.merge import ids_by_name
 from preventable.plain_text import two_digits
 from preventable.readers.case_file import CaseFile
 from preventable.stats.rates import rate_ratio

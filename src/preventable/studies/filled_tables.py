@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -14,6 +15,9 @@ from preventable.plain_text import from_spreadsheet, in_spreadsheet
 
 SEPARATORS = (",", ";", "\t")
 """Where a spreadsheet writes numbers with a comma, it separates cells by semicolons."""
+_NUMBERS = ("weight",)
+"""Columns in which a comma between digits is a decimal one, where no comma separates cells."""
+_DECIMAL_COMMA = re.compile(r"\s*\d+,\d+(?:[eE][+-]?\d+)?\s*")
 _SAVE = "Save it as comma-separated UTF-8 (Excel: CSV UTF-8; LibreOffice: CSV with the character set Unicode, UTF-8)"
 _FLAGS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False, "": False}
 
@@ -22,7 +26,8 @@ def read_filled(path: Path, needed: Sequence[str]) -> list[tuple[int, dict[str, 
     """The rows of a filled-in table, each with the line on which it ends; blank rows are left out.
 
     The separator is the one by which the header has the needed columns. Names of columns are in small letters, with
-    ``_`` for spaces; cells are as they stand, but for the apostrophe of ``in_spreadsheet``.
+    ``_`` for spaces; cells are as they stand, but for the apostrophe of ``in_spreadsheet`` and the decimal comma of a
+    weight, which becomes a point.
 
     Args:
         path: the file; UTF-8, with or without a byte order mark.
@@ -52,7 +57,11 @@ def read_filled(path: Path, needed: Sequence[str]) -> list[tuple[int, dict[str, 
                 hint="Quote a cell that holds the separator",
             )  # fmt: skip
         filled = [*cells, *[""] * (len(head) - len(cells))]
-        rows.append((number, {c: from_spreadsheet(cell) for c, cell in zip(head, filled, strict=False) if c}))
+        row = {c: from_spreadsheet(cell) for c, cell in zip(head, filled, strict=False) if c}
+        for c in _NUMBERS:
+            if separator != "," and _DECIMAL_COMMA.fullmatch(row.get(c, "")):
+                row[c] = row[c].replace(",", ".")
+        rows.append((number, row))
     return rows
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from datetime import date
 from importlib.resources import files
 from pathlib import Path
@@ -11,9 +11,11 @@ from pathlib import Path
 import msgspec
 
 from preventable.classify.labeller import TextLabeller, label_by_text, label_records, unknown_cwes
+from preventable.classify.words import is_rejected
 from preventable.errors import RecordError, UsageError
+from preventable.evidence.merge import merge_advisories
 from preventable.evidence.store import load_evidence, save_evidence
-from preventable.evidence.tables import Evidence, build_evidence, date_ranges, mark_exploited, merge_advisories
+from preventable.evidence.tables import Evidence, build_evidence, date_ranges, mark_exploited
 from preventable.readers.base import Options
 from preventable.readers.kernel_cna import KernelCnaReader
 from preventable.readers.registry import Load, fingerprint, load
@@ -64,10 +66,12 @@ def gather(
         if known is not None:
             say(f"unchanged inputs: evidence taken from {store}")
             return known
-    loads = [
-        load(location, format_name=request.format_name, options=request.options, strict=request.strict, quiet=quiet)
-        for location in request.locations
-    ]
+    loads = dated_loads(
+        [
+            load(location, format_name=request.format_name, options=request.options, strict=request.strict, quiet=quiet)
+            for location in request.locations
+        ]
+    )
     taxonomy = taxonomy or load_taxonomy()
     merged, told = merge_loads(loads, strict=request.strict)
     records = _prepared(merged, loads)
@@ -89,17 +93,36 @@ def _prepared(merged: Sequence[Advisory], loads: Sequence[Load]) -> list[Advisor
             "no vulnerability records among the locations",
             hint="Give at least one feed of records with --advisories; see `preventable list readers`",
         )
-    releases: dict[str, date] = {}
     marks: dict[str, date] = {}
     for one in loads:
-        releases.update(one.releases)
         marks.update(one.marks)
-    kernel: Mapping[str, date] = embedded_releases() if dates_by_embedded(loads) else releases
-    dated = [
-        record if record.feed != KernelCnaReader.name and not releases else dated_record
-        for record, dated_record in zip(merged, date_ranges(merged, kernel), strict=True)
-    ]
-    return mark_exploited(dated, marks)
+    return mark_exploited(merged, marks)
+
+
+def dated_loads(loads: Sequence[Load], tags: Mapping[str, date] | None = None) -> list[Load]:
+    """Loads whose ranges are dated by release, feed by feed: before records are merged it is known whose range it is.
+
+    Release dates that a location gives, and those of a clone's tags, date every feed. Where none gives any, the
+    embedded ones of the kernel date the kernel's own records and no others: version 6.1 of something else is not Linux.
+
+    Args:
+        loads: as read.
+        tags: version -> date, of a clone.
+    """
+    given = {**releases_of(loads), **(tags or {})}
+    kernel = {**embedded_releases(), **given} if dates_by_embedded(loads) else given
+    dated = []
+    for one in loads:
+        releases = kernel if one.report.format == KernelCnaReader.name else given
+        dated.append(
+            msgspec.structs.replace(one, advisories=tuple(date_ranges(one.advisories, releases))) if releases else one
+        )
+    return dated
+
+
+def releases_of(loads: Sequence[Load]) -> dict[str, date]:
+    """All release dates that locations give."""
+    return {version: day for one in loads for version, day in one.releases.items()}
 
 
 def dates_by_embedded(loads: Sequence[Load]) -> bool:
@@ -108,17 +131,25 @@ def dates_by_embedded(loads: Sequence[Load]) -> bool:
     return kernel and not any(one.releases for one in loads)
 
 
-def merge_loads(loads: Sequence[Load], *, strict: bool = False) -> tuple[list[Advisory], list[Load]]:
+def merge_loads(
+    loads: Sequence[Load], *, dated_commits: Container[str] = frozenset(), strict: bool = False
+) -> tuple[list[Advisory], list[Load]]:
     """All records, each vulnerability once, and the loads as their reports tell of it: the one rule of all studies.
 
     What an earlier load of the same format has by the same id is a duplicate, and no longer among the load's records;
     where the two differ a warning says so, and the one given first stands. What is one with an earlier record
     otherwise, by an alias or in another format, is counted as ``joined``.
 
+    Args:
+        loads: dated, see ``dated_loads``.
+        dated_commits: commits whose date is known.
+        strict: a duplicate that differs is an error.
     Raises:
         RecordError: under ``strict``, the first that differs.
     """
-    merged = merge_advisories([one.advisories for one in loads])
+    merged = merge_advisories(
+        [one.advisories for one in loads], dated_commits=dated_commits, tells_nothing=lambda t: bool(is_rejected(t))
+    )
     told = [
         msgspec.structs.replace(
             one,

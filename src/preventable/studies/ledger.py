@@ -40,7 +40,7 @@ class Look(msgspec.Struct, frozen=True):
 
     claim_digest: str
     data: Mapping[str, str]
-    """Location's name -> digest of the bytes read."""
+    """Location's name, as much of it as tells locations apart -> digest of the bytes read."""
     data_date: str
     cut_off: str
     admitted: tuple[Sighting, ...]

@@ -13,17 +13,17 @@ from typing import Literal
 import msgspec
 
 from preventable.errors import CaseError, InputError
-from preventable.evidence.tables import by_id
+from preventable.evidence.merge import by_id
 from preventable.readers.case_file import CaseFile
 from preventable.readers.exposure import ExposureFile, joined, parse_exposure, read_exposure
 from preventable.readers.git_dates import commit_dates, tag_dates
-from preventable.readers.registry import Load, load
+from preventable.readers.registry import load
 from preventable.records import Advisory, CodeRange, Label, ReadReport
 from preventable.studies.compare import Reading, Sides
 from preventable.studies.embedded import embedded_releases, embedded_releases_report, load_facts
 from preventable.studies.events import Dates, Events, date_events, window
 from preventable.studies.exposure import Exposure
-from preventable.studies.gather import dates_by_embedded, merge_loads
+from preventable.studies.gather import dated_loads, dates_by_embedded, merge_loads, releases_of
 from preventable.taxonomy.loader import Methodology
 
 Labeller = Callable[[Sequence[Advisory]], Mapping[str, Label]]
@@ -154,25 +154,29 @@ def read_inputs(
     names = list(locations)
     if releases or setting.releases:
         names.append(releases or _beside(base, setting.releases or ""))
-    advisories, loads = merge_loads([load(name, quiet=quiet) for name in names])
+    tags = tag_dates(repository) if repository is not None else {}
+    loads = dated_loads([load(name, quiet=quiet) for name in names], tags)
+    versions = releases_of(loads)
+    by_embedded = dates_by_embedded(loads)
+    embedded, embedded_labels, own = ([], {}, []) if locations else embedded_records()
+    commits: Mapping[str, date] = {}
+    if repository is not None:
+        read = [*embedded, *(a for one in loads for a in one.advisories)]
+        wanted = {c for a in read for r in a.ranges for c in (r.introduced_commit, r.fixed_commit) if c}
+        commits = commit_dates(repository, wanted)
+    advisories, loads = merge_loads(loads, dated_commits=commits)
     reports = [one.report for one in loads]
-    versions = _versions(loads)
     if locations:
         if not advisories:
             raise InputError("no advisory in the feeds that were named", hint="Release dates alone are no feed")
         labels = labeller(advisories)
     else:
-        advisories, labels, own = embedded_records()
+        advisories, labels = embedded, embedded_labels
         reports += own
         versions = versions or embedded_releases()
-    if dates_by_embedded(loads):
+    if by_embedded:
         reports.append(embedded_releases_report())
-        versions = embedded_releases()
-    commits: Mapping[str, date] = {}
-    if repository is not None:
-        versions = {**versions, **tag_dates(repository)}
-        wanted = {c for a in advisories for r in a.ranges for c in (r.introduced_commit, r.fixed_commit) if c}
-        commits = commit_dates(repository, wanted)
+    versions = {**versions, **tags}
     table = _exposure(exposure, Path()) if exposure else _exposure([setting.exposure or ""], base)
     place = Exposure(table.rows).component_of if table else _first_directory
     dates = Dates(versions, commits, setting.first_release, setting.first_date)
@@ -201,7 +205,7 @@ def read_inputs(
         end=end,
         data_date=data_date,
         reports=tuple(reports),
-        releases=versions,
+        releases={**embedded_releases(), **versions} if by_embedded else versions,
     )
 
 
@@ -248,13 +252,6 @@ def text_of(name: str, base: Path) -> tuple[bytes, str]:
     if not path.is_file():
         raise CaseError("a file that the case names does not exist", file=str(path))
     return path.read_bytes(), str(path)
-
-
-def _versions(loads: Sequence[Load]) -> dict[str, date]:
-    found: dict[str, date] = {}
-    for one in loads:
-        found.update(one.releases)
-    return found
 
 
 def _exposure(names: Sequence[str], base: Path) -> ExposureFile | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from preventable.classify.labeller import label_by_cwe, label_records, unknown_cwes
+from preventable.classify.labeller import claimed_classes, label_by_cwe, label_records, unknown_cwes
 from preventable.records import Advisory, CweClaim
 from preventable.taxonomy.loader import builtin
 
@@ -27,6 +27,27 @@ def test_by_cwe(cwes: tuple[int, ...], weakness: str, cwe: int | None) -> None:
     assert (label.weakness, label.cwe) == (weakness, cwe)
     assert label.source == ("none" if weakness == "unknown" else "cwe")
     assert all(r.kind == "cwe" and r.said_by.startswith("who") for r in label.reasons)
+
+
+@pytest.mark.parametrize(
+    ("cwes", "said"),
+    [
+        ((), []),
+        ((20,), [(20, None, "vague")]),
+        ((99_999, 416), [(416, "temporal", None), (99_999, None, "not in the map")]),
+        ((476, 787, 125), [(787, "spatial", None), (125, "spatial", None), (476, "null", "spatial goes before null")]),
+        ((787, 787), [(787, "spatial", None), (787, "spatial", None)]),
+    ],
+)  # fmt: skip
+def test_every_claim_stays_with_its_source(
+    cwes: tuple[int, ...], said: list[tuple[int, str | None, str | None]]
+) -> None:
+    record = advisory(*cwes)
+    found = claimed_classes(record.cwes, builtin())
+    assert [(c.cwe, c.weakness, c.why_not) for c in found] == said
+    assert sorted(c.said_by for c in found) == [c.said_by for c in record.cwes]
+    deciding = [(f"CWE-{c.cwe}", c.said_by) for c in found if c.why_not is None]
+    assert [(r.detail, r.said_by) for r in label_by_cwe(record, builtin()).reasons] == deciding
 
 
 def test_the_words_decide_where_the_cwe_does_not() -> None:

@@ -70,6 +70,28 @@ def test_tags_and_commits_are_dated(tmp_path: Path) -> None:
     assert commit_dates(tmp_path, {commit, commit[:12], "f" * 40, "--evil"}) == {commit: day, commit[:12]: day}
 
 
+def test_a_repository_that_shows_signatures_is_dated_and_runs_nothing(tmp_path: Path) -> None:
+    """``log.showSignature`` would have git call the program that the repository names, and put its words in between."""
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\necho words >&2\nexit 1\n", encoding="utf-8")
+    program.chmod(0o755)
+
+    def git(*arguments: str, stdin: str = "") -> str:
+        return subprocess.run(
+            ["git", "-C", str(tmp_path), *arguments], check=True, capture_output=True, encoding="utf-8", input=stdin
+        ).stdout.strip()
+
+    git("init", "-q")
+    git("config", "log.showSignature", "true")
+    git("config", "gpg.program", str(program))
+    who = "t <t@example.org> 1580731200 +0000"
+    signature = "gpgsig -----BEGIN PGP SIGNATURE-----\n \n abc\n -----END PGP SIGNATURE-----"
+    body = f"tree {git('write-tree')}\nauthor {who}\ncommitter {who}\n{signature}\n\nx\n"
+    commit = git("hash-object", "-t", "commit", "-w", "--stdin", stdin=body)
+    assert commit_dates(tmp_path, {commit}) == {commit: date(2020, 2, 3)}
+    assert not (tmp_path / "ran").exists()
+
+
 def test_no_repository_is_said(tmp_path: Path) -> None:
     with pytest.raises(RepositoryError, match="git"):
         tag_dates(tmp_path / "absent")

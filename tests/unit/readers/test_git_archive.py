@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from preventable.errors import RecordError
+from preventable.errors import RecordError, RepositoryError
 from preventable.readers.registry import fingerprint, load
 from preventable.records import ReadReport
 
@@ -108,6 +108,47 @@ def test_the_table_of_dates_counts_from_the_root_and_from_a_part(clone: Path) ->
     assert load(str(clone / "cve/published")).advisories == whole
 
 
+SETTINGS = """\
+[log]
+    showRoot = false
+    showSignature = true
+    follow = true
+[diff]
+    orderFile = nowhere
+[color]
+    ui = always
+[core]
+    autocrlf = true
+    attributesFile = {attributes}
+[filter "spoil"]
+    clean = cat
+    smudge = echo spoilt
+"""
+
+
+@pytest.mark.parametrize("part", ["", "cve/published"])
+def test_the_settings_of_the_user_change_nothing(
+    clone: Path, tmp_path: Path, part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the dates, whatever git shows of the first commit, nor the records, whatever the attributes say."""
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    git(mine, "init", "-q")
+    for name, day in DAYS.items():
+        write(mine, name)
+        git(mine, "add", ".")
+        git(mine, "commit", "-q", "-m", name, day=day)
+    whole = load(str(mine / part))
+    assert {a.id: a.published for a in whole.advisories} == DAYS, "the first of them in the root commit"
+    settings, attributes = tmp_path / "settings", tmp_path / "attributes"
+    attributes.write_text("*26581.json export-ignore\n*26582.json filter=spoil\n", encoding="utf-8")
+    settings.write_text(SETTINGS.format(attributes=attributes), encoding="utf-8")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(settings))
+    found = load(str(mine / part))
+    assert (found.advisories, found.report.digest) == (whole.advisories, whole.report.digest)
+    assert not found.report.warnings
+
+
 @pytest.mark.parametrize("part", ["", "cve/published"])
 def test_a_shallow_clone_has_no_dates_until_it_is_made_whole(clone: Path, tmp_path: Path, part: str) -> None:
     git(tmp_path, "clone", "-q", "--depth", "1", f"file://{clone}", "shallow")
@@ -173,6 +214,27 @@ def test_a_directory_that_no_commit_has_is_read_as_it_lies_there(tmp_path: Path)
     found = load(str(tmp_path / "cve" / "published"))
     assert found.report.digest.startswith("sha256:")
     assert (found.report.read, warned(found.report)[:19]) == (1, "no publication date")
+
+
+def test_a_work_tree_without_any_commit_is_read_as_it_lies_there(tmp_path: Path) -> None:
+    """Whatever the format; after the first commit its records are read at HEAD. A bare repository has nothing."""
+    git(tmp_path, "init", "-q")
+    advisory = '{"schema_version": "1.6.0", "id": "A-1", "modified": "2025-01-01T00:00:00Z"}'
+    (tmp_path / "a.json").write_text(advisory, encoding="utf-8")
+    found = load(str(tmp_path), strict=True)
+    assert [a.id for a in found.advisories] == ["A-1"]
+    assert found.report.digest == fingerprint(str(tmp_path))
+    (tmp_path / "a.json").unlink()
+    write(tmp_path, "CVE-2025-21601")
+    found = load(str(tmp_path))
+    assert (found.report.read, warned(found.report)[:19]) == (1, "no publication date")
+    assert found.report.digest == fingerprint(str(tmp_path))
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-q", "-m", "one")
+    assert load(str(tmp_path), strict=True).report.digest.startswith("git:")
+    git(tmp_path, "init", "-q", "--bare", "bare.git")
+    with pytest.raises(RepositoryError, match="no commit at HEAD"):
+        load(str(tmp_path / "bare.git"))
 
 
 def test_a_plain_directory_needs_no_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

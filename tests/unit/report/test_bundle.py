@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import re
 from datetime import date
@@ -15,12 +16,14 @@ import polars as pl
 import pytest
 
 from preventable.errors import OutputError
-from preventable.records import FailedRow
+from preventable.records import Estimate, FailedRow
 from preventable.report.bundle import FILES, results_document, write_report
 from preventable.report.schema import ResultsDocument, schema_documents
+from preventable.stats.ppi import AUDIT_ALONE
 from preventable.studies.assessment import Assessment, assess
 from preventable.studies.audit import Audited
 from preventable.studies.audit_columns import BESIDE
+from preventable.studies.corrected import CorrectedRow
 from preventable.studies.population import Filters
 from preventable.taxonomy.loader import builtin
 from support.evidence import evidence, record, report
@@ -88,6 +91,65 @@ def test_the_table_of_shares_ends_in_the_columns_of_the_audit(written: Path, tmp
         pooled, *others = csv.DictReader(stream)
     assert (pooled["audited"], pooled["reader_kind"], float(pooled["audit_only"])) == ("2", "human", 0.5)
     assert {r["audited"] for r in others if r["component"] != "all"} == {""}
+
+
+def test_the_audit_leaves_its_trace(written: Path, tmp_path: Path) -> None:
+    assert json.loads((written / "results.json").read_text(encoding="utf-8"))["audit"] is None
+    assert "stands beside the labels" not in (written / "report.md").read_text(encoding="utf-8")
+    file = tmp_path / f"au{ESCAPES}dit.csv"
+    file.write_bytes(b"the table")
+    read = [Audited(FORMULA, "temporal", "temporal", "temporal", False, "", "human", "2024", 1.5),
+            Audited("D", "leak", "leak", "leak", False, "", "model", "2024", 1.5),
+            Audited("E", "leak", "null", "", False, "", "model", "2024", 1.5)]  # fmt: skip
+    write_report(hostile(audit=read, audit_file=file), builtin(), tmp_path / "report")
+    digest = f"sha256:{hashlib.sha256(b'the table').hexdigest()}"
+    document = json.loads((tmp_path / "report" / "results.json").read_text(encoding="utf-8"))
+    assert document["audit"] == {
+        "name": str(file), "digest": digest, "rows": 3, "settled": 2, "design": "by strata",
+        "reader_kind": "human, model",
+    }  # fmt: skip
+    jsonschema.validate(document, json.loads(schema_documents()["results.json"]))
+    for name in ("report.md", "index.html", "summary.txt"):
+        text = (tmp_path / "report" / name).read_text(encoding="utf-8")
+        assert digest in text, name
+        assert name == "index.html" or ESCAPES not in text
+    write_report(hostile(audit=read), builtin(), tmp_path / "report")
+    nameless = json.loads((tmp_path / "report" / "results.json").read_text(encoding="utf-8"))["audit"]
+    assert (nameless["name"], nameless["digest"]) == ("given without a file", None)
+
+
+def test_the_summary_has_the_corrected_share_beside_each_definition(written: Path, tmp_path: Path) -> None:
+    def shares(directory: Path) -> list[str]:
+        text = (directory / "summary.txt").read_text(encoding="utf-8")
+        return text.partition("Share by definition (95% interval):\n\n")[2].partition("\n\nRead:")[0].splitlines()
+
+    plain = shares(written)
+    assert plain[0].startswith("  strict         2 of      4  50.0% (15.0%-85.0%)")
+    assert len(plain) == len(builtin().methodologies)
+    a = hostile()
+    half = Estimate(0.25, 0.2, 0.35, 50, 100, "ppi++")
+    alone = msgspec.structs.replace(half, method=AUDIT_ALONE)
+    rows = [CorrectedRow("strict", "all", half, half, half, 100, 1.0, "model"),
+            CorrectedRow("broad", "all", half, alone, half, 10, 1.0, "model"),
+            CorrectedRow("cisa", "2024", half, half, half, 10, 1.0, "model")]  # fmt: skip
+    write_report(msgspec.structs.replace(a, corrected=rows), builtin(), tmp_path)
+    head, strict, broad, *others, note = shares(tmp_path)
+    assert head.split() == ["by", "the", "labels", "corrected"]
+    assert head.index("corrected") < strict.index("25.0%")
+    assert strict.endswith(" (15.0%-85.0%)  25.0% (20.0%-35.0%)")
+    assert broad.endswith(" 25.0% (20.0%-35.0%) *")
+    assert note == "  * by the audited records alone, too few to correct the labels"
+    assert not [line for line in others if "25.0%" in line]
+    assert max(map(len, [head, strict, broad, note])) <= 72
+
+
+@pytest.mark.parametrize("title", ["### From", "### Share per year"])
+def test_tables_of_shares_say_who_read(title: str, tmp_path: Path) -> None:
+    read = [Audited(i, w, w, w, False, "", "human") for i, w in ((FORMULA, "temporal"), ("D", "leak"))]
+    write_report(hostile(audit=read), builtin(), tmp_path)
+    table = (tmp_path / "report.md").read_text(encoding="utf-8").partition(title)[2].partition("|\n\n")[0]
+    head, _, *rows = [line.split(" | ") for line in table.splitlines() if line.startswith("|")]
+    assert "human" in {row[head.index("read by")] for row in rows}
 
 
 def test_html_of_hostile_records_makes_no_element_and_no_handler(written: Path) -> None:

@@ -26,6 +26,16 @@ def test_three_rungs_and_who_read() -> None:
     assert {"audit_only", "audit_only_low", "audit_only_high"} <= {c.name for c in figure.table.columns}
 
 
+def test_the_audit_is_named_and_each_row_says_who_read() -> None:
+    audit = {"name": "own.csv", "digest": "sha256:ab", "rows": 9, "settled": 8, "design": "by strata",
+             "reader_kind": "human"}  # fmt: skip
+    (figure,) = section({"results": [ROW], "audit": audit}).figures
+    assert "The audit: own.csv, 8 of 9 records settled, drawn by strata, read by people; sha256:ab." in figure.how
+    assert figure.table is not None
+    assert figure.table.columns[-1].name == "reader_kind"
+    assert "The audit:" not in section({"results": [ROW], "audit": None}).figures[0].how
+
+
 def test_an_audit_too_small_to_correct_the_labels_is_not_said_to() -> None:
     few = {"corrected_by": AUDIT_ALONE, "corrected": 0.36, "corrected_low": 0.27, "corrected_high": 0.46, "audited": 40}
     found = section({"results": [ROW | few]})

@@ -124,12 +124,73 @@ def test_coverage_of_partially_pooled_years() -> None:
 def test_few_audited_records_leave_every_year_to_its_own() -> None:
     y = np.array([0.0, 0.0, 1.0, 1.0])
     found = ppi_strata(["a", "a", "b", "b"], y, y, ["a", "b", "c"], np.array([0.0, 1.0, 1.0]))
-    assert [p.estimate.method for p in found] == ["audit-only, exact", "audit-only, exact", "no audited record"]
+    assert [p.stratum for p in found] == ["a", "b"], "of c nothing is known: not the others' share, from 0 to 1"
+    assert [p.estimate.method for p in found] == ["audit-only, exact", "audit-only, exact"]
+    assert [p.records for p in found] == [3, 3]
     assert (found[0].estimate.low, found[0].estimate.high) == (
         clopper_pearson(0, 2).low,
         clopper_pearson(0, 2).high,
     )
-    assert (found[2].estimate.low, found[2].estimate.high, found[2].records) == (0.0, 1.0, 1)
+
+
+def test_two_or_three_predictions_that_agree_do_not_make_a_year_certain() -> None:
+    """The labels of three records alone leave 0.44 to 1; a correction that saw none of them cannot know more."""
+    y, f, rest = sample(400, 4000, 6)
+    found = ppi_strata(
+        ["2023"] * 400, y, f, ["2019"] * 3 + ["2020"] + ["2023"] * 3996, np.array([1.0, 1.0, 1.0, 1.0, *rest[4:]])
+    )
+    three, one = (p.estimate for p in found[:2])
+    assert three.low < wilson(3, 3).low + 0.1
+    assert one.low < 0.3
+    assert found[2].estimate.high - found[2].estimate.low < 0.1
+
+
+TINY = (1, 2, 3, 4, 5, 8, 12, 20)
+BESIDE_TINY = [
+    # share of all other years, of the tiny years, sensitivity, specificity
+    (0.35, 0.35, 0.85, 0.9),
+    (0.35, 0.35, 0.6, 0.95),
+    (0.8, 0.8, 0.9, 0.8),
+    (0.1, 0.1, 0.7, 0.98),
+    (0.9, 0.9, 0.9, 0.7),
+    (0.35, 0.35, 0.3, 0.8),
+    (0.35, 0.1, 0.85, 0.9),
+    (0.35, 0.7, 0.85, 0.9),
+]
+
+
+def test_coverage_of_tiny_years() -> None:
+    """Years of 1 to 20 records beside three of 500 to 1,500, 420 audited: the rate behind them and their own share."""
+    rng = np.random.default_rng(13)
+    repeats = 400
+    sizes = (*TINY, 500, 1000, 1500)
+    names = np.repeat([f"{i:02}" for i in range(len(sizes))], sizes)
+    every: list[np.ndarray] = []
+    for share, tiny, sensitivity, specificity in BESIDE_TINY:
+        rates = np.array([tiny] * len(TINY) + [share] * 3)
+        hits = np.zeros((2, len(TINY)))
+        for _ in range(repeats):
+            y = (rng.random(len(names)) < np.repeat(rates, sizes)).astype(float)
+            f = np.where(y > 0, rng.random(len(y)) < sensitivity, rng.random(len(y)) > specificity).astype(float)
+            chosen = np.zeros(len(y), dtype=bool)
+            chosen[rng.choice(len(y), 420, replace=False)] = True
+            found = ppi_strata(list(names[chosen]), y[chosen], f[chosen], list(names[~chosen]), f[~chosen])
+            for at, p in enumerate(found[: len(TINY)]):
+                low, high = p.estimate.low - 1e-9, p.estimate.high + 1e-9
+                hits[:, at] += low <= tiny <= high, low <= y[names == p.stratum].mean() <= high
+        every.append(hits / repeats)
+        print(f"\nyears of {TINY} records, share {tiny} beside {share}, {sensitivity=}, {specificity=}:")
+        print(f"  the rate behind them {every[-1][0]}\n  their own share      {every[-1][1]}")
+    alike, far = np.array(every[:-2]), np.array(every[-2:])
+    for what, at in (("rate", 0), ("own share", 1)):
+        print(
+            f"{what}: like the others, average {alike[:, at].mean():.4f}, floor {alike[:, at].min():.4f}; "
+            f"far from them, average {far[:, at].mean():.4f}, floor {far[:, at].min():.4f}"
+        )
+    assert alike.mean(axis=(0, 2)).min() > 0.94
+    assert alike[:, :, 1:].min() > 0.9  # not years of one record
+    assert alike.min() > 0.86
+    assert far.min() > 0.79
 
 
 @pytest.mark.parametrize(
@@ -159,6 +220,51 @@ def test_coverage_of_samples_by_strata(
             hits[at] += found.low <= y.mean() <= found.high
     print(f"\nsamples by strata: coverage {hits[0] / 400:.4f} with predictions, {hits[1] / 400:.4f} without")
     assert (hits / 400 > 0.93).all()
+
+
+def test_coverage_of_small_samples_by_strata() -> None:
+    """20 to 99 audited records of strata of 7,000, 2,500 and 500, and 5 of 45 in the big one: no fallback is needed."""
+    rng = np.random.default_rng(15)
+    repeats = 300
+    points = [
+        (p, se, sp, (7000, 2500, 500), audited)
+        for p in (0.05, 0.2, 0.5, 0.8)
+        for se, sp in ((0.7, 0.99), (0.95, 0.85))
+        for audited in ((7, 7, 6), (20, 20, 10), (60, 25, 14))
+    ]
+    points.append((0.45, 0.9, 0.9, (900, *[2] * 40), (5, *[1] * 40)))
+    found = {}
+    for p, se, sp, sizes, audited in points:
+        strata = np.repeat([f"s{i:02}" for i in range(len(sizes))], sizes)
+        starts = np.cumsum((0, *sizes[:-1]))
+        weights = np.repeat([size / n for size, n in zip(sizes, audited, strict=True)], audited)
+        rows = []
+        for _ in range(repeats):
+            y = (rng.random(len(strata)) < p).astype(float)
+            f = np.where(rng.random(len(y)) < np.where(y > 0, se, sp), y, 1 - y)
+            drawn = [at + rng.permutation(size)[:n] for at, size, n in zip(starts, sizes, audited, strict=True)]
+            chosen = np.concatenate(drawn)
+            names, true = list(strata[chosen]), y.mean()
+            row = []
+            for others in (np.delete(f, chosen), []):
+                e = ppi_weighted(y[chosen], f[chosen], names, weights, others)
+                row += [e.low <= true <= e.high, e.value - true, (e.value - true) ** 2]
+            rows.append(row)
+        found[p, se, sp, audited[:3]] = np.mean(rows, axis=0)
+    every = np.array(list(found.values()))
+    for what, at in (("with predictions", 0), ("without", 3)):
+        covered, bias = every[:, at], every[:, at + 1]
+        error = np.sqrt(every[:, at + 2])
+        print(
+            f"\nsmall samples by strata, {what}: average {covered.mean():.4f}, floor {covered.min():.4f} at "
+            f"{list(found)[int(covered.argmin())]}; largest bias {bias[np.abs(bias).argmax()]:+.4f} at "
+            f"{list(found)[int(np.abs(bias).argmax())]}; root mean squared error {error.mean():.4f} on average"
+        )
+    print(f"5 of 45 in the big stratum, with and without: {np.round(every[-1], 4)}")
+    assert every[:, 0].mean() > 0.95
+    assert every[:, 0].min() > 0.91
+    assert np.abs(every[:, 1]).max() < 0.05
+    assert (every[:, 2] < every[:, 5] + 1e-4).all(), "predictions bring it nearer to the truth"
 
 
 def test_weights_of_one_size_change_nothing() -> None:

@@ -74,10 +74,23 @@ def test_what_no_correction_was_made_for_is_none_also_the_count() -> None:
 
 
 def test_a_period_without_an_audited_record_has_none_of_its_own() -> None:
-    population, rows = corrected([a for a in audited(30) if a.id.startswith("R-2024")])
+    published = {i: day.year for i, day in EVIDENCE.advisories.select("id", "published").iter_rows()}
+    late = [a for a in audited(120) if published[a.id] > 2023]
+    population, rows = corrected(late, by="publication")
     found = with_audit(share(population, builtin(), methodologies=["strict"]), rows)
     (early,) = [r for r in found if r["period"] == "2023"]
     assert (early["audited"], early["audit_only"], early["audit_only_low"]) == (0, None, None), "0 is a count here"
+    assert early["corrected"] is not None, "it borrows"
+
+
+def test_nothing_is_borrowed_from_an_audit_that_is_too_small() -> None:
+    """It corrects no label, so that it says nothing of periods that it does not reach."""
+    population, rows = corrected([a for a in audited(30) if a.id.startswith("R-2024")])
+    found = with_audit(share(population, builtin(), methodologies=["strict"]), rows)
+    (early,) = [r for r in found if r["period"] == "2023"]
+    assert [early[n] for n in NAMES] == [None] * len(NAMES)
+    whole = next(r for r in found if r["period"] == "all")
+    assert (whole["audit_only_low"], whole["audit_only_high"]) == (whole["corrected_low"], whole["corrected_high"])
 
 
 def test_types_hold_where_every_row_is_empty() -> None:

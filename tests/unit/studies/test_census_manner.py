@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
 from preventable.code.census import CensusSection
-from preventable.errors import UsageError
-from preventable.studies.census_manner import Manner, require_alike
+from preventable.errors import InputError, UsageError
+from preventable.studies.census_manner import Manner, load_census, require_alike
 
 BASE = Manner(
     file="a",
@@ -71,3 +73,55 @@ def test_what_an_older_file_does_not_say_is_told_from_its_digest_alone() -> None
     assert older.unknown() == ["max_file_bytes"]
     assert msgspec.structs.replace(older, case="").unknown() == ["max_file_bytes", "component_rules"]
     assert BASE.unknown() == []
+
+
+SAVED: dict[str, Any] = {
+    "kind": "census",
+    "method_version": "1",
+    "inputs": [{"kind": "directory", "location": "here"}],
+    "results": [{"component": "a", "language": "C", "bucket": "code", "files": 1, "code": 1, "comment": 0, "blank": 0}],
+    "headers": "auto",
+    "components_from": "directories",
+    "not_counted": [{"path": "x", "reason": "binary"}],
+    "census_rules": {"exclude": ["x"]},
+    "component_rules": {"a": "x"},
+    "max_file_bytes": 1,
+    "case": "",
+}
+
+
+def test_a_saved_census_holds_what_it_did_not_count(tmp_path: Path) -> None:
+    file = tmp_path / "a.json"
+    for not_counted, paths in ((SAVED["not_counted"], ["x"]), ([], [])):
+        file.write_text(json.dumps(SAVED | {"not_counted": not_counted}), encoding="utf-8")
+        found = load_census(str(file))
+        assert found is not None
+        assert [n.path for n in found.not_counted] == paths
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"max_file_bytes": 0}, "max_file_bytes"),
+        ({"max_file_bytes": -5}, "max_file_bytes"),
+        ({"max_file_bytes": "a"}, "max_file_bytes"),
+        ({"census_rules": {"new": ["x"]}}, "census_rules.new"),
+        ({"census_rules": {"headers": "x"}}, "census_rules.headers"),
+        ({"census_rules": {"exclude": ["x", 5]}}, "census_rules.exclude[1]"),
+        ({"component_rules": ["a"]}, "component_rules"),
+        ({"component_rules": {"a": 5}}, "component_rules.*"),
+        ({"headers": "x"}, "headers"),
+        ({"headers": "c"}, "headers"),
+        ({"components_from": "cargo"}, "components_from"),
+        ({"not_counted": [{"path": "x"}]}, "not_counted[0]"),
+        ({"not_counted": 1}, "not_counted"),
+        ({"results": [{}]}, "results[0]"),
+        ({"results": None}, "results"),
+    ],
+)
+def test_a_damaged_member_of_a_saved_census_is_named(tmp_path: Path, changes: dict[str, Any], field: str) -> None:
+    file = tmp_path / "a.json"
+    file.write_text(json.dumps(SAVED | changes), encoding="utf-8")
+    with pytest.raises(InputError, match="The census is damaged") as raised:
+        load_census(str(file))
+    assert (raised.value.file, raised.value.field) == (str(file), field)

@@ -97,7 +97,8 @@ def test_an_audit_of_aliases_is_one_of_the_records() -> None:
     records, audit, _ = simulated()
     renamed = [msgspec.structs.replace(a, id=f"GHSA-{int(a.id[-5:])}") for a in audit]
     assert corrected_share(records, renamed, builtin()) == corrected_share(records, audit, builtin())
-    assert audit_remarks(evidence(["a"]), audited(["alias of a"], ["leak"]), Path("t.csv")) == []
+    by_alias = audited(["alias of a", "b"], ["leak", "leak"])
+    assert audit_remarks(evidence(["a", "b"]), by_alias, Path("t.csv")) == []
 
 
 def drawn(truth: list[bool], strata: list[str], sizes: dict[str, int]) -> list[Audited]:
@@ -127,6 +128,93 @@ def test_a_sample_by_strata_is_weighted() -> None:
         assert row.corrected.method == "ppi++, weighted"
 
 
+def test_the_settled_stand_for_the_unsettled_of_their_stratum() -> None:
+    """Of 38 drawn of the big stratum 4 are settled: they stand for 532 records of 1,000, not for 56."""
+    truth = [True] * 532 + [False] * 468
+    strata = ["big"] * 532 + ["small"] * 468
+    audit = drawn(truth, strata, {"big": 38, "small": 62})
+    kept = [a.id for a in audit if a.stratum == "big"][:4]
+    audit = [a if a.stratum == "small" or a.id in kept else msgspec.structs.replace(a, final="") for a in audit]
+    audit.append(Audited("CVE-elsewhere", "leak", "null", "", False, "", "human", "big", 14.0))
+    records = population(["leak"] * 1000)
+
+    def strict(given: Population) -> CorrectedRow:
+        return corrected_share(given, audit, builtin(), methodologies=["strict"], period="all")[0]
+
+    row = strict(records)
+    assert row.audited == 66
+    assert row.audit_only is not None
+    assert row.audit_only.value == pytest.approx(0.532)
+    assert row.corrected.low < 0.532 < row.corrected.high
+    # Filters that leave a part: only what was drawn of it counts, settled or not.
+    gone = {a.id for a in audit if a.stratum == "big" and not a.final}
+    part = strict(msgspec.structs.replace(records, records=records.records.filter(~pl.col("id").is_in(list(gone)))))
+    assert part.audit_only is not None
+    assert part.audit_only.value == pytest.approx(56 / (56 + 468))
+    # Another row settles a record by its alias: it is not open.
+    open_ones = [a for a in audit if not a.final][:3]
+    audit += [msgspec.structs.replace(a, id=f"GHSA-{int(a.id[-5:])}", final="temporal") for a in open_ones]
+    row = strict(records)
+    assert row.audited == 69
+    assert row.audit_only is not None
+    assert row.audit_only.value == pytest.approx(0.532)
+
+
+def test_coverage_where_much_of_a_stratum_is_not_settled() -> None:
+    """At random within its stratum: 150 repeats, by the audit alone and corrected, printed."""
+    rng = np.random.default_rng(14)
+    sizes, shares, numbers, settled = (2700, 1300), (0.55, 0.25), (100, 100), (20, 100)
+    strata = np.repeat(["big", "small"], sizes)
+    found = []
+    for _ in range(150):
+        truth = rng.random(4000) < np.repeat(shares, sizes)
+        shown = np.where(rng.random(4000) < 0.8, truth, ~truth)
+        audit = []
+        for name, size, number, some in zip(("big", "small"), sizes, numbers, settled, strict=True):
+            for at, i in enumerate(rng.choice(np.flatnonzero(strata == name), number, replace=False)):
+                w = "temporal" if truth[i] else "leak"
+                audit.append(
+                    Audited(f"CVE-X-{i:05}", w, w, w if at < some else "", False, "", "human", name, size / number)
+                )
+        records = population(["temporal" if s else "leak" for s in shown])
+        row = corrected_share(records, audit, builtin(), methodologies=["strict"], period="all", held_out={})[0]
+        assert row.audit_only is not None
+        true = truth.mean()
+        found.append([x for e in (row.corrected, row.audit_only) for x in (e.value - true, e.low <= true <= e.high)])
+    bias, held, bias_alone, held_alone = np.mean(found, axis=0)
+    print(
+        f"\n20 of 100 settled in the big stratum: corrected {bias:+.4f}, covers {held:.3f}; "
+        f"audit alone {bias_alone:+.4f}, {held_alone:.3f}"
+    )
+    assert abs(bias) < 0.015
+    assert abs(bias_alone) < 0.02
+    assert min(held, held_alone) >= 0.92
+
+
+def test_years_of_one_stratum_each_stay_years_where_some_are_not_settled() -> None:
+    truth = [i % 3 == 0 for i in range(1000)]
+    strata = [str(2023 + i % 2) for i in range(1000)]
+    audit = drawn(truth, strata, {"2023": 250, "2024": 50})
+    audit[7:20] = [msgspec.structs.replace(a, final="") for a in audit[7:20]]
+    rows = corrected_share(
+        population(["leak"] * 1000), audit, builtin(), methodologies=["strict"], period="year", held_out={}
+    )
+    assert [r.period for r in rows] == ["all", "2023", "2024"]
+    assert [r.audited for r in rows] == [287, 237, 50]
+
+
+def test_a_small_audit_has_one_interval() -> None:
+    """The exact one, in both columns; nothing is made up for periods that it does not reach."""
+    records = population(["temporal" if i % 5 == 0 else "leak" for i in range(1000)])
+    audit = audited([f"CVE-X-{i:05}" for i in range(0, 40, 2)], ["temporal"] * 3 + ["leak"] * 17)  # all of 2023
+    rows = corrected_share(records, audit, builtin(), methodologies=["strict"], period="year")
+    assert [(r.period, r.audited) for r in rows] == [("all", 20), ("2023", 20)]
+    for row in rows:
+        assert row.corrected.method == AUDIT_ALONE
+        assert row.audit_only == row.corrected
+        assert (round(row.corrected.low, 3), round(row.corrected.high, 3)) == (0.032, 0.379)
+
+
 def test_a_sample_by_year_still_has_years() -> None:
     truth = [i % 3 == 0 for i in range(1000)]
     strata = [str(2023 + i % 2) for i in range(1000)]
@@ -152,11 +240,37 @@ def test_what_an_audit_cannot_speak_for_is_said() -> None:
     found = audit_remarks(evidence(["a", "b", "d"]), audit, Path("t.csv"))
     assert [words.split(" ")[0] for words in found] == ["1", "1"], "read as unknown is a reading"
     assert "such as c" in found[0]
-    assert "not settled" in found[1]
+    assert "not settled, and the others stand for them" in found[1]
     audit[0] = Audited("a", "leak", "leak", "leak", False, "", "human", "s", 2.0)
     assert any("3 audited records have no weight" in words for words in audit_remarks(evidence(["a"]), audit, Path()))
     with pytest.raises(InputError, match=r"none of its 4 ids"):
         audit_remarks(evidence(["x"]), audit, Path("t.csv"))
+    with pytest.raises(InputError, match=r"the table is empty.*t\.csv"):
+        audit_remarks(evidence(["x"]), [], Path("t.csv"))
+
+
+def test_an_audit_that_corrects_nothing_says_so() -> None:
+    audit = audited(["a", "b", "z"], ["leak", "leak", "leak"])
+    assert not any("nothing is corrected" in s for s in audit_remarks(evidence(["a", "b"]), audit, Path()))
+    (said,) = audit_remarks(evidence(["a", "b"]), audit[:1], Path())
+    assert said == "fewer than two of its records are settled and among these records: nothing is corrected"
+    assert audit_remarks(evidence(["a"]), audit, Path())[-1] == said
+    audit[1] = msgspec.structs.replace(audit[1], final="")
+    assert audit_remarks(evidence(["a", "b"]), audit[:2], Path())[-1] == said
+
+
+def test_strata_of_which_nothing_is_settled_are_named() -> None:
+    strata = {"a": "2023", "b": "2024", "c": "2024", "d": "2025", "e": "2026"}
+    audit = [
+        Audited(i, "leak", "null", "leak" if i in "ab" else "", False, "", "human", s, 2.0) for i, s in strata.items()
+    ]
+    found = audit_remarks(evidence(["a", "b", "c", "d"]), audit, Path())  # e of 2026 is not among these records
+    assert found[1].startswith(
+        "2 of 5 audited records are not settled, and the settled ones of their stratum stand for"
+    )
+    assert found[2] == "nothing is settled of 1 strata, for which the others stand: 2025"
+    simple = [msgspec.structs.replace(a, stratum="", weight=None) for a in audit]
+    assert not any("strata" in s for s in audit_remarks(evidence(["d", "e"]), simple, Path()))
 
 
 def test_the_built_in_audit_speaks_for_the_kernel_alone() -> None:

@@ -104,6 +104,28 @@ def test_a_merged_table_reads_as_people_save_it(tmp_path: Path) -> None:
     assert audit.read_merged(path, builtin()) == [audit.Audited("A", "null", "leak", "leak", True, "=a", "human")]
 
 
+@pytest.mark.parametrize("separator", [";", "\t"])
+@pytest.mark.parametrize(("cell", "weight"), [("1,868421052631579", 1.868421052631579), ("12.5", 12.5), ("3", 3.0)])
+def test_weights_with_a_decimal_comma_where_no_comma_separates(
+    tmp_path: Path, separator: str, cell: str, weight: float
+) -> None:
+    text = f"{HEAD};stratum;weight\nA;null;null;null;no;1,5;human;2024;{cell}\n".replace(";", separator)
+    (row,) = audit.read_merged(saved(tmp_path, text.encode()), builtin())
+    assert (row.weight, row.note) == (weight, "1,5")
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        (f"{HEAD};stratum;weight\nA;null;null;null;no;;human;2024;1.868,42\n", "1.868,42"),
+        (f"{HEAD};stratum;weight\nA;null;null;null;no;;human;2024;'1,5'\n".replace(";", ",").replace("'", '"'), "1,5"),
+    ],
+)
+def test_other_commas_in_a_weight_are_refused(tmp_path: Path, text: str, wrong: str) -> None:
+    with pytest.raises(FormatError, match=f"'{wrong}' is no positive number"):
+        audit.read_merged(saved(tmp_path, text.encode()), builtin())
+
+
 @pytest.mark.parametrize(
     ("row", "words"),
     [

@@ -8,7 +8,7 @@ from typing import Any
 import altair as alt
 
 from preventable.report.model import Column, Figure, Section, Table
-from preventable.report.wording import who_read
+from preventable.report.wording import which_audit, who_read
 from preventable.stats.ppi import AUDIT_ALONE
 
 _WAYS = (("labels", "share", "low", "high"), ("corrected", "corrected", "corrected_low", "corrected_high"),
@@ -31,6 +31,9 @@ def section(envelope: Mapping[str, Any]) -> Section:
         how += f"The audited records: {who_read(', '.join(readers))}."
         if "model" in readers:
             how += " The readers are models, which may err alike: their agreement is likely higher than between people."
+    if audit := envelope.get("audit"):
+        how += " The audit: " + which_audit(*(audit[k] for k in ("name", "rows", "settled", "design", "reader_kind")))
+        how += f"; {audit['digest']}." if audit["digest"] else "."
     return Section(
         id="share-corrected",
         title="The share with its labelling error",
@@ -111,4 +114,5 @@ _COLUMNS = (
     Column("audit_only_low", "low", "share"),
     Column("audit_only_high", "high", "share"),
     Column("audited", "audited", "count"),
+    Column("reader_kind", "read by"),
 )
