@@ -99,8 +99,8 @@ def test_what_a_saved_census_lacks_is_named_as_that_of_a_tree(
         assert done.exit_code == 1
         assert json.loads(done.stdout)["not_counted"] == [*both, came, gone]
         assert "not counted: 1 (larger than 200 bytes): a/src/big.c\n" in done.stderr
-        assert "not counted: 2 (binary): a/src/binary.c, after: a/src/more.c\n" in done.stderr
-        assert "not counted: 1 (symbolic link): before: link.c\n" in done.stderr
+        assert "not counted: 2 (binary): a/src/binary.c, a/src/more.c (after)\n" in done.stderr
+        assert "not counted: 1 (symbolic link): link.c (before)\n" in done.stderr
     done = run("series", before, after, "--format", "json")
     assert done.exit_code == 1
     named = [(n["release"], n["path"]) for n in json.loads(done.stdout)["not_counted"]]

@@ -289,7 +289,7 @@ def _say_warnings(warnings: Sequence[str]) -> None:
 
 def _with_side(item: NotCounted) -> NotCounted:
     side = item.side if isinstance(item, NotCountedOn) else None
-    return item if side is None else NotCounted(f"{side}: {item.path}", item.reason)
+    return item if side is None else NotCounted(f"{item.path} ({side})", item.reason)
 
 
 def _say_not_counted(items: Sequence[NotCounted]) -> None:

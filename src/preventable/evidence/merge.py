@@ -6,6 +6,7 @@ publisher has not withdrawn.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import TypeVar
 
@@ -32,19 +33,22 @@ def merge_advisories(
     *,
     dated_commits: Container[str] = frozenset(),
     tells_nothing: Callable[[str], bool] = lambda _text: False,
+    silent: Container[str] = frozenset(),
 ) -> Merged:
     """One record per vulnerability: the first feed's stands, the others' fill what it lacks and add CWEs and aliases.
 
     Records of two feeds, of one format or several, are the same vulnerability when they share an id or an alias. Two
-    records of one feed stay two, also where a third names both.
+    records of one feed stay two, also where a third names both. An alias that several records have in each of several
+    feeds, and none as its id, tells of none of them ("N/A").
 
     Ranges are never mixed: those of one record are taken, see ``_most_telling``. A record that was withdrawn gives way
-    to one that was not; the vulnerability counts as withdrawn when all its records are.
+    to one that was not; the vulnerability counts as withdrawn when all its records are that can say so.
 
     Args:
         feeds: records, their ranges dated as far as releases date them.
         dated_commits: commits whose date is known.
         tells_nothing: whether a text speaks of no fault at all (its number was rejected); another then goes first.
+        silent: formats that cannot say that a record was withdrawn.
     """
     records = [(at, record) for at, feed in enumerate(feeds) for record in feed]
     joined: list[set[str]] = [set() for _ in feeds]
@@ -54,7 +58,7 @@ def merge_advisories(
         for at, record in members:
             if at != members[0][0]:
                 joined[at].add(record.id)
-        merged.append(_one([record for _, record in members], dated_commits, tells_nothing))
+        merged.append(_one([record for _, record in members], dated_commits, tells_nothing, silent))
     return Merged(tuple(sorted(merged, key=lambda a: a.id)), tuple(frozenset(ids) for ids in joined))
 
 
@@ -104,7 +108,12 @@ def _groups(records: Sequence[tuple[int, Advisory]]) -> list[list[int]]:
         twice = len({records[i][0] for i in members}) < len(members)
         return twice, all(records[i][1].id != name for i in members), name
 
-    shared = [name for name, members in holders.items() if len(members) > 1]
+    def means_none(name: str) -> bool:
+        """Such as "N/A": no id, and on several records of several feeds."""
+        twice = [n for n in Counter(records[i][0] for i in holders[name]).values() if n > 1]
+        return len(twice) > 1 and all(records[i][1].id != name for i in holders[name])
+
+    shared = [name for name, members in holders.items() if len(members) > 1 and not means_none(name)]
     for name in shared:
         unite(i for i in holders[name] if records[i][1].id == name)
     for name in sorted(shared, key=rank):
@@ -115,11 +124,18 @@ def _groups(records: Sequence[tuple[int, Advisory]]) -> list[list[int]]:
     return list(groups.values())
 
 
-def _one(members: Sequence[Advisory], dated_commits: Container[str], tells_nothing: Callable[[str], bool]) -> Advisory:
+def _one(
+    members: Sequence[Advisory],
+    dated_commits: Container[str],
+    tells_nothing: Callable[[str], bool],
+    silent: Container[str],
+) -> Advisory:
     """What the records of one vulnerability, in the order of their feeds, say together."""
     if len(members) == 1:
         return members[0]
-    first, *others = members = sorted(members, key=lambda a: a.withdrawn is not None)
+    if live := any(a.withdrawn is None and a.feed not in silent for a in members):
+        members = sorted(members, key=lambda a: a.withdrawn is not None)
+    first, *others = members
     telling = [a for a in members if not tells_nothing(a.text)] or members
     rated = next((a for a in members if a.cvss_score is not None or a.severity), first)
     return msgspec.structs.replace(
@@ -136,7 +152,7 @@ def _one(members: Sequence[Advisory], dated_commits: Container[str], tells_nothi
         package=next((a.package for a in members if a.package), first.package),
         files=next((a.files for a in members if a.files), ()),
         ranges=_most_telling(members, dated_commits),
-        withdrawn=None if first.withdrawn is None else max(a.withdrawn for a in members if a.withdrawn),
+        withdrawn=None if live else max((a.withdrawn for a in members if a.withdrawn), default=None),
     )
 
 

@@ -35,7 +35,8 @@ _SAFE = (
     "-c", "core.attributesFile=" + os.devnull, "-c", "core.autocrlf=false", "-c", "core.eol=lf",
     "-c", "core.fsmonitor=false",
 )  # fmt: skip
-"""The user's own attributes could leave records out of ``git archive``, or have them rewritten."""
+"""The user's own attributes could leave records out of ``git archive``, or have them rewritten; those that somebody
+wrote into the clone itself still do."""
 
 
 def is_git_repository(location: str | Path) -> bool:

@@ -19,9 +19,13 @@ from preventable.evidence.tables import Evidence, build_evidence, date_ranges, m
 from preventable.readers.base import Options
 from preventable.readers.kernel_cna import KernelCnaReader
 from preventable.readers.registry import Load, fingerprint, load
+from preventable.readers.tabular import CsvReader, JsonlReader
 from preventable.records import METHOD_VERSION, Advisory, FailedRow, ReadReport
 from preventable.studies.embedded import embedded_releases, embedded_releases_report
 from preventable.taxonomy.loader import Taxonomy, load_taxonomy
+
+_SILENT = frozenset((JsonlReader.name, CsvReader.name))
+"""Formats that have no word for a record that was withdrawn: nothing in them says that one is live."""
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -148,7 +152,10 @@ def merge_loads(
         RecordError: under ``strict``, the first that differs.
     """
     merged = merge_advisories(
-        [one.advisories for one in loads], dated_commits=dated_commits, tells_nothing=lambda t: bool(is_rejected(t))
+        [one.advisories for one in loads],
+        dated_commits=dated_commits,
+        tells_nothing=lambda t: bool(is_rejected(t)),
+        silent=_SILENT,
     )
     told = [
         msgspec.structs.replace(

@@ -139,6 +139,23 @@ def test_two_records_of_one_feed_stay_two_whoever_names_both() -> None:
         assert "GHSA-1" in {a.id for a in merge_advisories(feeds).records}, "left alone"
 
 
-def test_many_records_under_one_alias_cost_little() -> None:
-    feeds = [[record(f"{feed}-{i:05}", "CVE-1") for i in range(5_000)] for feed in "AB"]
-    assert len(merge_advisories(feeds).records) == 5_000
+def test_an_alias_of_several_records_in_several_feeds_tells_of_none() -> None:
+    """A column that says "N/A" throughout is no name; a CVE that two records of one feed share is one."""
+    feeds = [[record(f"{feed}-{i:05}", "N/A") for i in range(5_000)] for feed in "AB"]
+    assert len(merge_advisories(feeds).records) == 10_000
+    again = [[record(f"{i:05}", "N/A") for i in range(20_000)] for _ in "AB"]
+    assert len(merge_advisories(again).records) == 20_000
+    assert len(merge_advisories([[record("A", "CVE-1"), record("B", "CVE-1")], [record("C", "CVE-1")]]).records) == 2
+    named = [
+        [record("CVE-1"), record("A", "CVE-1"), record("B", "CVE-1")],
+        [record("C", "CVE-1"), record("D", "CVE-1")],
+    ]
+    assert len(merge_advisories(named).records) == 3
+
+
+def test_a_format_without_a_word_for_it_takes_no_withdrawal_back() -> None:
+    gone = record("RUSTSEC-1", withdrawn=date(2020, 1, 1))
+    copy = record("RUSTSEC-1", text="a copy")
+    for feeds in ([[gone], [copy]], [[copy], [gone]]):
+        assert merge_advisories(feeds).records[0].withdrawn is None
+        assert merge_advisories(feeds, silent={"osv"}).records[0].withdrawn == date(2020, 1, 1)
