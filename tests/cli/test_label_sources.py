@@ -158,4 +158,8 @@ def test_an_unknown_class_says_why(cli: Cli, tmp_path: Path, text: str, why: str
     feed.write_text(json.dumps({"id": "A", "title": "", "text": text}) + "\n", encoding="utf-8")
     (line,) = cli("label", feed, "--format", "jsonl").out.splitlines()
     assert (json.loads(line)["class"], json.loads(line)["reason"]) == ("unknown", why)
-    assert f"no reasons at hand: {why}" in cli("explain", "A", "-a", feed).out
+    assert f"no reasons at hand: {why}\n" in cli("explain", "A", "-a", feed).out
+
+
+def test_embedded_facts_are_said_to_hold_no_texts(cli: Cli) -> None:
+    assert "no reasons at hand: it has no text (embedded facts hold none)\n" in cli("explain", "CVE-2024-26921").out

@@ -17,6 +17,7 @@ from preventable.evidence.tables import Evidence
 from preventable.plain_text import printable
 from preventable.readers.case_file import nearest
 from preventable.records import CweClaim
+from preventable.studies.embedded import is_embedded
 from preventable.taxonomy.loader import UNKNOWN, Taxonomy
 
 _CONTEXT = 40
@@ -49,7 +50,7 @@ def command(record: str, fmt: str, quiet: bool, **values: Any) -> None:
     if fmt == "json":
         output.write_json(output.envelope("explain", found, evidence.reports))
     else:
-        click.echo(_text(found))
+        click.echo(_text(found, embedded=any(map(is_embedded, evidence.reports))))
 
 
 def explain(evidence: Evidence, taxonomy: Taxonomy, record: str) -> dict[str, Any]:
@@ -119,7 +120,7 @@ def _names_letters(reason: dict[str, Any]) -> bool:
     return reason["kind"] == "model" and bool(gain) and all(len(word) == 1 for word in words.split())
 
 
-def _text(found: dict[str, Any]) -> str:
+def _text(found: dict[str, Any], *, embedded: bool) -> str:
     known = "unknown"
     lines = [
         f"{found['id']}  {found['title']}".rstrip(),
@@ -153,10 +154,8 @@ def _text(found: dict[str, Any]) -> str:
     if any(_GAIN in r["detail"] for r in shown if r["kind"] == "model"):
         lines.append(_ZONES)
     if not any(r["decides"] or r["kind"] != "cwe" for r in found["reasons"]):
-        if not (found["title"] or found["text"]):
-            why = "it has no text (embedded facts hold none)"
-        elif found["weakness"] == UNKNOWN:
-            why = why_silent(found["title"], found["text"])
+        if found["weakness"] == UNKNOWN or not (found["title"] or found["text"]):
+            why = why_silent(found["title"], found["text"]) + (" (embedded facts hold none)" if embedded else "")
         else:
             why = "none of its words decided"
         lines.append(f"  no reasons at hand: {why}")
