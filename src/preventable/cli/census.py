@@ -10,7 +10,8 @@ import click
 import msgspec
 
 from preventable.cli import output
-from preventable.code.census import HEADER_RULES, ROW_COLUMNS, Census, CensusSection, is_partial, take_census
+from preventable.code.census import HEADER_RULES, ROW_COLUMNS, Census, is_partial, take_census
+from preventable.code.census_case import CensusSection
 from preventable.code.counting import counter_name
 from preventable.code.coupling import CouplingRow
 from preventable.code.trees import DEFAULT_MAX_FILE_BYTES, NotCounted, open_source

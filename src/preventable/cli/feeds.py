@@ -14,7 +14,7 @@ import platformdirs
 
 from preventable.cli import output
 from preventable.cli.columns import columns_of
-from preventable.code.census import CensusCase
+from preventable.code.census_case import CensusCase
 from preventable.code.components import ComponentMap, map_components
 from preventable.errors import UsageError
 from preventable.evidence.tables import Evidence

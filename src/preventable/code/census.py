@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -26,76 +26,17 @@ from preventable.code.buckets import (
     Rules,
     known_project,
 )
-from preventable.code.components import ComponentMap, ComponentsFrom, broken_manifests, map_components
+from preventable.code.census_case import CensusCase, CensusSection, Components, HeaderRule, case_in, glob_warnings
+from preventable.code.components import ComponentMap, broken_manifests, map_components
 from preventable.code.coupling import CouplingRow, couple
 from preventable.code.measure import FileFacts, Measure, Measured, measure_source
-from preventable.code.path_globs import PathGlobs, unmatched
+from preventable.code.path_globs import PathGlobs
 from preventable.code.trees import NotCounted, Source, SourceInput
 from preventable.code.unsafe_rust import COUNT_NAMES, UnsafeCounts
 from preventable.errors import InputError
-from preventable.readers.case_file import CaseFile, parse_case
+from preventable.readers.case_file import CaseFile
 
-HeaderRule = Literal["auto", "c", "c++"]
 _CPP_SOURCES = (".cc", ".cpp", ".cxx", ".c++", ".C", ".cppm", ".ixx", ".mm")
-
-
-class CensusSection(msgspec.Struct, frozen=True):
-    """``[census]`` of the case file. All globs are relative to the root."""
-
-    code: tuple[str, ...] = ()
-    vendored: tuple[str, ...] = ()
-    generated: tuple[str, ...] = ()
-    test: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    """Not counted at all."""
-    headers: HeaderRule = "auto"
-    c_headers: tuple[str, ...] = ()
-    cpp_headers: tuple[str, ...] = ()
-    components_from: ComponentsFrom = "directories"
-
-
-Components = dict[str, str | tuple[str, ...]]
-"""``[components]`` of the case file: name = glob or globs."""
-
-
-class CensusCase(msgspec.Struct, frozen=True):
-    """What the case file says about counting."""
-
-    census: CensusSection = CensusSection()
-    components: Components = msgspec.field(default_factory=dict)
-    file: str | None = None
-    """Where ``[census]`` was read, for messages."""
-    digest: str | None = None
-    components_file: str | None = None
-    """Where ``[components]`` was read, for messages."""
-
-    @classmethod
-    def of(cls, case: CaseFile | None) -> CensusCase:
-        """The two sections of a case file; the defaults without one."""
-        if case is None:
-            return cls()
-        return cls(
-            case.decode("census", CensusSection) or CensusSection(),
-            case.decode("components", Components) or {},
-            case.file,
-            case.digest,
-            case.file,
-        )
-
-    def globs(self) -> list[str]:
-        """Every glob in it, for warnings about those that match nothing."""
-        return [*census_globs(self.census), *component_globs(self.components)]
-
-
-def census_globs(census: CensusSection) -> list[str]:
-    """Every glob of a ``[census]`` section."""
-    globs = (*census.code, *census.vendored, *census.generated, *census.test, *census.exclude)
-    return [*globs, *census.c_headers, *census.cpp_headers]
-
-
-def component_globs(components: Components) -> list[str]:
-    """Every glob of a ``[components]`` section."""
-    return [glob for value in components.values() for glob in ([value] if isinstance(value, str) else value)]
 
 
 class CensusRow(msgspec.Struct, frozen=True):
@@ -430,18 +371,6 @@ def take_census(
     )
 
 
-def glob_warnings(rules: CensusCase, paths: Sequence[str]) -> list[str]:
-    """A sentence for each glob that matches none of the paths: the file it stands in, and the nearest path."""
-    globs: dict[str, list[str]] = defaultdict(list)
-    globs[rules.file or "[census]"] += census_globs(rules.census)
-    globs[rules.components_file or "[components]"] += component_globs(rules.components)
-    return [
-        f"{file}: the glob {glob} matches nothing" + (f" (nearest: {near})" if near else "")
-        for file, of_file in globs.items()
-        for glob, near in unmatched(of_file, paths)
-    ]
-
-
 def is_partial(not_counted: Iterable[NotCounted]) -> bool:
     """Is something that is probably source among what was not counted?"""
     return any(n.reason.startswith(("unreadable", "larger", "missing", "the counter")) for n in not_counted)
@@ -479,15 +408,6 @@ class _Placing:
             self.placed.append((place, fact))
             if fact.counts is not None:
                 self.by_rule[place.bucket, place.rule] += 1
-
-
-def case_in(kept: Mapping[str, bytes]) -> CaseFile | None:
-    """The case file at the root of a tree, from the files kept while measuring it."""
-    if "preventable.toml" in kept:
-        return parse_case(kept["preventable.toml"], "preventable.toml")
-    if b"tool.preventable" in kept.get("pyproject.toml", b""):
-        return parse_case(kept["pyproject.toml"], "pyproject.toml")
-    return None
 
 
 def _file_row(place: Placed, fact: FileFacts) -> dict[str, Any]:

@@ -13,15 +13,13 @@ from typing import Any, Literal
 import msgspec
 
 from preventable.code.census import (
-    CensusCase,
     CensusRow,
     Placer,
     add_up,
-    case_in,
-    glob_warnings,
     header_language,
     is_partial,
 )
+from preventable.code.census_case import CensusCase, case_in, glob_warnings
 from preventable.code.changed import NOT_FILES, ChangedTree, Side, measure_change, not_a_file
 from preventable.code.counting import LineCounts
 from preventable.code.measure import FileFacts

@@ -15,7 +15,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from preventable.code.census import Census, CensusCase, CensusRow, CensusSection, Components, HeaderRule, take_census
+from preventable.code.census import Census, CensusRow, take_census
+from preventable.code.census_case import CensusCase, CensusSection, Components, HeaderRule
 from preventable.code.components import ComponentsFrom
 from preventable.code.trees import DEFAULT_MAX_FILE_BYTES, NotCounted, Source, SourceInput
 from preventable.errors import FormatError, InputError, UsageError

@@ -21,7 +21,8 @@ from typing import Literal
 
 import msgspec
 
-from preventable.code.census import CensusCase, Placer
+from preventable.code.census import Placer
+from preventable.code.census_case import CensusCase
 from preventable.code.changed import NOT_FILES, ChangedTree
 from preventable.code.counting import language_names
 from preventable.code.gitfiles import Change

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from preventable.code.census import CensusSection
+from preventable.code.census_case import CensusSection
 from preventable.errors import InputError, UsageError
 from preventable.studies.census_manner import Manner, differences, load_census, require_alike
 
