@@ -9,7 +9,7 @@ import msgspec
 
 from preventable.records import Estimate, NotAvailable
 from preventable.report import charts
-from preventable.report.ladder import how_audited, in_words, ladder_rows
+from preventable.report.ladder import AUDIT_COLUMNS, how_audited, in_words, ladder_rows
 from preventable.report.model import Column, Figure, Section, Table
 from preventable.report.wording import count, listing, percent
 from preventable.studies.assessment import Assessment
@@ -56,7 +56,7 @@ def _share(a: Assessment, taxonomy: Taxonomy) -> Section:
     by_period = [r for r in a.shares if r.period not in ("all", "undated")]
     columns: tuple[Column, ...] = (*_SHARE_COLUMNS, *_METHOD_COLUMNS)
     if audited:
-        columns = (*_SHARE_COLUMNS, *_AUDIT_COLUMNS, *_METHOD_COLUMNS, Column("corrected_by", "corrected by"))
+        columns = (*_SHARE_COLUMNS, *AUDIT_COLUMNS, *_METHOD_COLUMNS, Column("corrected_by", "corrected by"))
     names = [a.primary, *(m for m in ("broad", "strict") if m != a.primary)][:2]
     time_rows = [
         {"period": r.period, "definition": r.methodology, "share": r.share, "low": r.low, "high": r.high,
@@ -153,16 +153,6 @@ _SHARE_COLUMNS = (
     Column("share", "share", "share"),
     Column("low", "low", "share", "lower end of the 95% interval"),
     Column("high", "high", "share", "upper end of the 95% interval"),
-)
-_AUDIT_COLUMNS = (
-    Column("corrected", "corrected", "share", "the share corrected by an audit"),
-    Column("corrected_low", "low", "share", "lower end of the 95% interval of the corrected share"),
-    Column("corrected_high", "high", "share", "upper end of the 95% interval of the corrected share"),
-    Column("audit_only", "audit only", "share", "the share by the audited records alone"),
-    Column("audit_only_low", "low", "share", "lower end of the 95% interval by the audit alone"),
-    Column("audit_only_high", "high", "share", "upper end of the 95% interval by the audit alone"),
-    Column("audited", "audited", "count", "records of the audit"),
-    Column("reader_kind", "read by", help="who read the audited records: human, model or mixed"),
 )
 _METHOD_COLUMNS = (
     Column("bound_low", "if none", "share", "the share if no unknown record counted"),

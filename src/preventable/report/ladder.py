@@ -6,10 +6,23 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from preventable.records import Estimate
 from preventable.report.charts import LADDER_LOOKS
+from preventable.report.model import Column
 from preventable.report.wording import percent, who_read
 from preventable.stats.ppi import AUDIT_ALONE
 from preventable.studies.corrected import CorrectedRow
 from preventable.studies.share import ShareRow
+
+AUDIT_COLUMNS = (
+    Column("corrected", "corrected", "share", "the share corrected by an audit"),
+    Column("corrected_low", "low", "share", "lower end of the 95% interval of the corrected share"),
+    Column("corrected_high", "high", "share", "upper end of the 95% interval of the corrected share"),
+    Column("audit_only", "audit only", "share", "the share by the audited records alone"),
+    Column("audit_only_low", "low", "share", "lower end of the 95% interval by the audit alone"),
+    Column("audit_only_high", "high", "share", "upper end of the 95% interval by the audit alone"),
+    Column("audited", "audited", "count", "records of the audit"),
+    Column("reader_kind", "read by", help="who read the audited records: human, model or mixed"),
+)
+"""What an audit adds to a table of shares."""
 
 
 def ladder_rows(pooled: Iterable[ShareRow], audited: Mapping[str, CorrectedRow]) -> list[dict[str, object]]:
