@@ -17,6 +17,7 @@ from preventable.report.bundle import results_document, write_report
 from preventable.report.model import Section
 from preventable.report.sections.registry import included_section
 from preventable.studies.assessment import Assessment, assess
+from preventable.studies.population import Period
 
 
 @click.command("assess")
@@ -56,7 +57,7 @@ def command(
     path: Path | None,
     out: Path,
     name: str | None,
-    period: str,
+    period: Period,
     includes: tuple[Path, ...],
     earlier: Path | None,
     audit: Path | None,
@@ -97,7 +98,7 @@ def command(
         name="Linux" if embedded and name is None else case.name,
         primary=case.primary,
         filters=filters,
-        period=period,  # type: ignore[arg-type]  # the choices above are its values
+        period=period,
         lines=lines,
         earlier=before,
         audit=audited,

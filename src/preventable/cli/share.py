@@ -14,7 +14,7 @@ from preventable.errors import UsageError
 from preventable.studies.audit_columns import BESIDE, with_audit
 from preventable.studies.audit_used import built_in_audit_used, given_audit_used
 from preventable.studies.corrected import corrected_share, fitting_audit
-from preventable.studies.population import select
+from preventable.studies.population import Period, select
 from preventable.studies.share import ShareRow, share
 
 COLUMNS = ("methodology", "period", "component", "count", "total", "unknown", "share", "low", "high", "estimator")
@@ -34,7 +34,7 @@ COLUMNS = ("methodology", "period", "component", "count", "total", "unknown", "s
 @output.quiet_option()
 def command(
     methodologies: tuple[str, ...],
-    period: str,
+    period: Period,
     by_component: bool,
     audit: Path | None,
     fmt: str,
@@ -66,7 +66,7 @@ def command(
         population,
         case.taxonomy,
         methodologies=methodologies or None,
-        period=period,  # type: ignore[arg-type]  # the choices above are its values
+        period=period,
         by_component=by_component,
     )
     audited, doubtful = given_audit(evidence, audit, case.taxonomy, quiet=quiet)
@@ -76,10 +76,10 @@ def command(
         used,
         case.taxonomy,
         methodologies=methodologies or None,
-        period=period,  # type: ignore[arg-type]  # the choices above are its values
+        period=period,
     )
     if audited is not None:
-        say_uncorrected_periods(corrected, audited, evidence, period, quiet=quiet)  # type: ignore[arg-type]  # as above
+        say_uncorrected_periods(corrected, audited, evidence, period, quiet=quiet)
     output.write_rows(
         with_audit(rows, corrected),
         fmt,
